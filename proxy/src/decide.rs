@@ -1,0 +1,12 @@
+//! The pure decisions of the gate: what is asked, by whom, and which node answers.
+//!
+//! Nothing below reads a clock, a socket, a lock or a random source, and nothing knows Pingora or
+//! Tokio: time, health and places come in as arguments, so every decision can be replayed.
+
+pub mod accept;
+pub mod client;
+pub mod decision;
+pub mod health;
+pub mod plan;
+pub mod rank;
+pub mod watch;

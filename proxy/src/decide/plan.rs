@@ -1,0 +1,136 @@
+//! Turns an order of nodes into what the viewer gets, and says why.
+//!
+//! Serving and explaining take the same step here, so that an explanation is never a second opinion.
+//! Absent on purpose: links, headers and statuses; they are renderings of a [`Plan`].
+
+use serde::Serialize;
+
+use super::rank::{Dropped, Facts, Nodes, Question, Ranking, Scored, Tier, rank};
+
+/// What to do while no node is healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllDown {
+    /// Choose as if every node were up.
+    NearestAnyway,
+    /// Send everybody to the source.
+    Source,
+    /// Answer 503.
+    Refuse,
+}
+
+/// The facts of a whole fleet that a policy needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// What to do while no node is healthy.
+    pub all_down: AllDown,
+    /// Index of the source, if the fleet has one.
+    pub source: Option<usize>,
+}
+
+/// Why this node, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// It is the nearest node that takes viewers.
+    Nearest,
+    /// An operator's rule names it.
+    Rule,
+    /// It shares its viewers with a nearer node that is about as near.
+    Spread,
+    /// A nearer node is busy.
+    Load,
+    /// Nothing is healthy and the policy chose.
+    AllDown,
+}
+
+impl Why {
+    /// Every value, for tables that are indexed by it.
+    pub const ALL: [Self; 5] = [Self::Nearest, Self::Rule, Self::Spread, Self::Load, Self::AllDown];
+
+    /// The word used in JSON, headers, metrics and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nearest => "nearest",
+            Self::Rule => "rule",
+            Self::Spread => "spread",
+            Self::Load => "load",
+            Self::AllDown => "all_down",
+        }
+    }
+}
+
+/// The nodes for one viewer, best first.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The winner and the alternates; empty: the request is refused.
+    pub ranking: Ranking,
+    /// Why the winner won, or that everything is down.
+    pub why: Why,
+}
+
+impl Plan {
+    /// The node that is chosen.
+    #[must_use]
+    pub fn winner(&self) -> Option<&Scored> {
+        self.ranking.best.first()
+    }
+}
+
+/// Chooses at most `depth` nodes: healthy ones, else whatever the policy says.
+pub fn plan(question: &Question<'_>, nodes: &impl Nodes, policy: Policy, depth: usize) -> Plan {
+    let ranking = rank(question, nodes, depth);
+    if let Some(winner) = ranking.best.first() {
+        let why = why(winner, ranking.nearest.as_ref());
+        return Plan { ranking, why };
+    }
+    let ranking = match (policy.all_down, policy.source) {
+        (AllDown::NearestAnyway, _) => rank(question, &Anyway { nodes, only: None }, depth),
+        (AllDown::Source, Some(source)) => rank(question, &Anyway { nodes, only: Some(source) }, depth),
+        (AllDown::Source, None) | (AllDown::Refuse, _) => Ranking::default(),
+    };
+    Plan { ranking, why: Why::AllDown }
+}
+
+fn why(winner: &Scored, nearest: Option<&Scored>) -> Why {
+    if winner.tier < Tier::Geo {
+        return Why::Rule;
+    }
+    let Some(nearest) = nearest.filter(|nearest| nearest.node != winner.node) else {
+        return Why::Nearest;
+    };
+    if nearest.distance_km == winner.distance_km {
+        return Why::Spread;
+    }
+    let idle = |scored: &Scored| scored.score_ms() - scored.load_ms;
+    if nearest.dropped.is_some() || idle(nearest) < idle(winner) { Why::Load } else { Why::Spread }
+}
+
+/// The fleet with its health forgotten.
+struct Anyway<'a, N> {
+    nodes: &'a N,
+    only: Option<usize>,
+}
+
+impl<N: Nodes> Nodes for Anyway<'_, N> {
+    fn count(&self) -> usize {
+        self.nodes.count()
+    }
+
+    fn facts(&self, node: usize) -> Facts {
+        let mut facts = self.nodes.facts(node);
+        if self.only.is_some_and(|only| only != node) {
+            facts.dropped = Some(facts.dropped.unwrap_or(Dropped::Down));
+        } else {
+            facts.dropped = facts.dropped.filter(|dropped| !dropped.is_health());
+        }
+        facts
+    }
+
+    fn distance_km(&self, node: usize) -> Option<f32> {
+        self.nodes.distance_km(node)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,346 @@
+//! Orders the nodes that may answer one viewer's request for one film.
+//!
+//! A node's place in the order follows from that node and the viewer alone, never from another node:
+//! this is why a node that comes or goes moves nobody else's viewers, and why the scan may stop early.
+//! Absent on purpose: health and presence are judged by the caller and come in as [`Facts::dropped`].
+
+use serde::Serialize;
+use smallvec::SmallVec;
+
+/// Great-circle kilometres that count as one millisecond: light in fibre, there and back.
+const KM_PER_MS: f64 = 100.0;
+/// The least spread: nodes nearer to each other than this, in milliseconds, share their viewers.
+const SPREAD_MIN_MS: f64 = 10.0;
+/// What a node at half of its budget costs more than an idle one, in milliseconds.
+const LOAD_HALF_MS: f64 = 5.0;
+/// The load term's ceiling just below a full budget, in milliseconds.
+const LOAD_MAX_MS: f64 = 1_000.0;
+
+/// Which statement put a node where it is; an earlier one beats every later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// An operator's rule for the viewer's network.
+    Cidr,
+    /// An operator's rule for the viewer's autonomous system.
+    Asn,
+    /// An operator's rule for the viewer's country.
+    Country,
+    /// Geography.
+    Geo,
+}
+
+impl Tier {
+    /// The word used in JSON, headers and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cidr => "cidr",
+            Self::Asn => "asn",
+            Self::Country => "country",
+            Self::Geo => "geo",
+        }
+    }
+}
+
+/// Why a node does not take this viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dropped {
+    /// Switched off in the configuration.
+    Disabled,
+    /// An operator drains it: it keeps its viewers and takes no new ones.
+    Draining,
+    /// No verdict of the health checks yet.
+    Unproven,
+    /// The health checks say it is down.
+    Down,
+    /// An `https` viewer is never sent to an `http` address.
+    Scheme,
+    /// A better tier has a node.
+    LowerTier,
+    /// Its viewer budget is full.
+    OverBudget,
+    /// It returned a moment ago, and the part of its budget it may use so far is full.
+    SlowStart,
+}
+
+impl Dropped {
+    /// The word used in JSON, headers and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Draining => "draining",
+            Self::Unproven => "unproven",
+            Self::Down => "down",
+            Self::Scheme => "scheme",
+            Self::LowerTier => "lower_tier",
+            Self::OverBudget => "over_budget",
+            Self::SlowStart => "slow_start",
+        }
+    }
+
+    /// Whether a policy for "everything is down" may look past this reason.
+    #[must_use]
+    pub fn is_health(self) -> bool {
+        matches!(self, Self::Unproven | Self::Down)
+    }
+}
+
+/// What is known of one node at the moment of the choice.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Hash of the node's id ([`seed`]).
+    pub seed: u64,
+    /// 1 / weight.
+    pub weight_inverse: f64,
+    /// Configured addition to the distance cost, in milliseconds.
+    pub base_ms: f64,
+    /// Viewers in flight as a share of the whole budget: 0 is idle, 1 is full.
+    pub load: f64,
+    /// The part of the budget that may be used now, (0, 1]: below 1 during slow start.
+    pub budget_share: f64,
+    /// Why the node is out of the question, whatever its score.
+    pub dropped: Option<Dropped>,
+}
+
+/// The fleet as the chooser sees it; facts are read only of the nodes that the scan reaches.
+pub trait Nodes {
+    /// How many nodes there are.
+    fn count(&self) -> usize;
+    /// What is known of one of them now.
+    fn facts(&self, node: usize) -> Facts;
+    /// Kilometres from the viewer's place to the node; `None` while the place is unknown.
+    fn distance_km(&self, node: usize) -> Option<f32>;
+}
+
+/// The nodes nearest to a place, nearest first: all of the fleet, or a first part of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Near<'a> {
+    /// Node and kilometres, ascending.
+    pub nodes: &'a [(u32, f32)],
+}
+
+/// What the viewer's side brings into the choice.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Hash of viewer group and film ([`viewer_key`]).
+    pub key: u64,
+    /// The spread `T` in milliseconds ([`spread_ms`]).
+    pub spread_ms: f64,
+    /// Nodes named by operator rules that match this viewer, by tier; empty where no rule matches.
+    pub rules: [(Tier, &'a [usize]); 3],
+    /// The nodes by distance; `None`: scan the whole fleet.
+    pub near: Option<Near<'a>>,
+}
+
+/// One node with its figures; the smaller [`Scored::key`], the better.
+#[derive(Clone, Copy, Debug)]
+pub struct Scored {
+    /// Index into the fleet.
+    pub node: usize,
+    /// The best tier that names it.
+    pub tier: Tier,
+    /// Kilometres, if the viewer's place is known.
+    pub distance_km: Option<f32>,
+    /// Distance, base and load, in milliseconds.
+    pub cost_ms: f64,
+    /// The part of the cost that the load makes, in milliseconds.
+    pub load_ms: f64,
+    /// The hash's part, `0..T`, in milliseconds.
+    pub spread_ms: f64,
+    /// Share of the whole budget in use.
+    pub load: f64,
+    /// Why it does not take this viewer; a full node is still used when nobody else is left.
+    pub dropped: Option<Dropped>,
+    seed: u64,
+}
+
+impl Scored {
+    /// Cost and spread together, in milliseconds.
+    #[must_use]
+    pub fn score_ms(&self) -> f64 {
+        self.cost_ms + self.spread_ms
+    }
+
+    fn is_full(&self) -> bool {
+        matches!(self.dropped, Some(Dropped::OverBudget | Dropped::SlowStart))
+    }
+
+    /// Whether the chooser may send the viewer there at all.
+    #[must_use]
+    pub fn is_candidate(&self) -> bool {
+        self.dropped.is_none() || self.is_full()
+    }
+
+    fn is_before(&self, other: &Self) -> bool {
+        let class = |scored: &Self| (scored.is_full(), scored.tier);
+        class(self)
+            .cmp(&class(other))
+            .then_with(|| self.score_ms().total_cmp(&other.score_ms()))
+            .then_with(|| self.seed.cmp(&other.seed))
+            .is_lt()
+    }
+}
+
+/// The best nodes, best first, and the nearest one that could have been chosen.
+#[derive(Clone, Debug, Default)]
+pub struct Ranking {
+    /// At most as many as were asked for.
+    pub best: SmallVec<[Scored; 4]>,
+    /// The candidate at the least distance among all that were looked at, full ones included.
+    pub nearest: Option<Scored>,
+}
+
+impl Ranking {
+    fn offer(&mut self, scored: Scored, depth: usize) {
+        if !scored.is_candidate() {
+            return;
+        }
+        let nearer = |than: &Scored| scored.distance_km.unwrap_or(0.0) < than.distance_km.unwrap_or(0.0);
+        if self.nearest.as_ref().is_none_or(nearer) {
+            self.nearest = Some(scored);
+        }
+        let at = self.best.iter().position(|other| scored.is_before(other)).unwrap_or(self.best.len());
+        if at < depth {
+            self.best.truncate(depth - 1);
+            self.best.insert(at, scored);
+        }
+    }
+
+    /// No node of the geo tier at `distance_km` or beyond can enter the list any more.
+    fn is_settled(&self, distance_km: f32, depth: usize) -> bool {
+        self.best.len() == depth
+            && self.best.last().is_some_and(|worst| {
+                !worst.is_full()
+                    && (worst.tier < Tier::Geo || worst.score_ms() < f64::from(distance_km) / KM_PER_MS)
+            })
+    }
+}
+
+/// The best `depth` nodes for this viewer, best first; empty: no node may take the viewer.
+///
+/// Without a full node in the way the scan reads only as many nodes as it must: a node whose distance
+/// alone costs more than the worst score on the list cannot enter it.
+pub fn rank(question: &Question<'_>, nodes: &impl Nodes, depth: usize) -> Ranking {
+    let mut ranking = Ranking::default();
+    let named = |node: usize| question.rules.iter().find(|(_, of_tier)| of_tier.contains(&node));
+    let depth = depth.max(1);
+    for (tier, of_tier) in question.rules {
+        for &node in of_tier {
+            if named(node).is_some_and(|(best, _)| *best == tier) {
+                ranking.offer(score(question, nodes, node, tier, nodes.distance_km(node)), depth);
+            }
+        }
+    }
+    let ruled = ranking.clone();
+    if let Some(near) = question.near {
+        for &(node, distance_km) in near.nodes {
+            if ranking.is_settled(distance_km, depth) {
+                return ranking;
+            }
+            let node = node as usize;
+            if named(node).is_none() {
+                ranking.offer(score(question, nodes, node, Tier::Geo, Some(distance_km)), depth);
+            }
+        }
+        if near.nodes.len() >= nodes.count() {
+            return ranking;
+        }
+        ranking = ruled;
+    }
+    for node in (0..nodes.count()).filter(|&node| named(node).is_none()) {
+        ranking.offer(score(question, nodes, node, Tier::Geo, nodes.distance_km(node)), depth);
+    }
+    ranking
+}
+
+/// Every node of the fleet with its figures, in the fleet's order: what `explain` shows.
+pub fn score_all(question: &Question<'_>, nodes: &impl Nodes) -> Vec<Scored> {
+    (0..nodes.count())
+        .map(|node| {
+            let tier = question.rules.iter().find(|(_, of_tier)| of_tier.contains(&node));
+            score(question, nodes, node, tier.map_or(Tier::Geo, |(tier, _)| *tier), nodes.distance_km(node))
+        })
+        .collect()
+}
+
+fn score(
+    question: &Question<'_>,
+    nodes: &impl Nodes,
+    node: usize,
+    tier: Tier,
+    distance_km: Option<f32>,
+) -> Scored {
+    let facts = nodes.facts(node);
+    let load_ms = load_ms(facts.load, facts.budget_share);
+    let cost_ms = distance_km.map_or(0.0, f64::from) / KM_PER_MS + facts.base_ms + load_ms;
+    let u = unit(question.key, facts.seed);
+    #[expect(clippy::float_cmp, reason = "exactly 1 is the default weight, and skips the power")]
+    let share = if facts.weight_inverse == 1.0 { u } else { u.powf(facts.weight_inverse) };
+    let full = || {
+        if facts.load >= 1.0 {
+            Some(Dropped::OverBudget)
+        } else {
+            (facts.load >= facts.budget_share).then_some(Dropped::SlowStart)
+        }
+    };
+    Scored {
+        node,
+        tier,
+        distance_km,
+        cost_ms,
+        load_ms,
+        spread_ms: question.spread_ms * (1.0 - share),
+        load: facts.load,
+        dropped: facts.dropped.or_else(full),
+        seed: facts.seed,
+    }
+}
+
+/// What a budget in use costs, in milliseconds: nothing while idle, 5 at half, 81 at nine tenths.
+///
+/// It grows without a step up to a full budget and goes on growing beyond, so that of several full
+/// nodes the least full one is taken.
+fn load_ms(load: f64, budget_share: f64) -> f64 {
+    let used = load / budget_share;
+    if used >= 1.0 {
+        return LOAD_MAX_MS * used;
+    }
+    (2.0 * LOAD_HALF_MS * used * used / (1.0 - used)).min(LOAD_MAX_MS)
+}
+
+/// The spread `T` for a place of this accuracy: how much the costs of two nodes may differ before the
+/// farther one is out of the question, in milliseconds.
+///
+/// A viewer somewhere within the radius may be nearer to one node and farther from the other by the
+/// radius each, so the difference of two distances is uncertain by twice the radius.
+#[must_use]
+pub fn spread_ms(radius_km: Option<u16>) -> f64 {
+    SPREAD_MIN_MS.max(radius_km.map_or(0.0, |radius| 2.0 * f64::from(radius) / KM_PER_MS))
+}
+
+/// The hash of viewer group and film, the same in every gate and for ever.
+#[must_use]
+pub fn viewer_key(group: u64, film: &[u8; 16]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(film, group)
+}
+
+/// The hash of a node's id, the same in every gate and for ever.
+#[must_use]
+pub fn seed(node_id: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(node_id.as_bytes())
+}
+
+/// A number in (0, 1) that follows from the two hashes alone (the finaliser of `SplitMix64`, Steele et al. 2014).
+fn unit(key: u64, seed: u64) -> f64 {
+    let mut z = key ^ seed.rotate_left(32);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^= z >> 31;
+    ((z >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests;

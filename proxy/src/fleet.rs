@@ -1,0 +1,239 @@
+//! The nodes as the gate knows them: what is configured, what is known now, and each node's metrics.
+//!
+//! One writer, the probe task, keeps the live part; requests only read atomics. An operator's drain is
+//! the one switch written from elsewhere. Absent on purpose: the health rules (`decide::health`) and
+//! the choice (`decide::rank`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use watchgate_config as config;
+
+use crate::decide::health::{Reason, State, slow_start_share};
+use crate::decide::rank::{self, Dropped, Facts};
+use crate::fleet::metrics::NodeMetrics;
+
+use crate::sign::{DayKeys, Target, TargetParts};
+
+pub mod metrics;
+
+/// Marks an unknown figure in an atomic.
+const UNKNOWN: u32 = u32::MAX;
+
+/// One node: configuration, live state, and all that can be worked out before a request comes.
+#[derive(Debug)]
+pub struct Node {
+    /// What the operator wrote.
+    pub config: config::Node,
+    /// Hash of the id.
+    pub seed: u64,
+    /// Links are signed for the public address.
+    pub link: Target,
+    /// The gate's own requests are signed for the endpoint.
+    pub probe: Target,
+    /// What is known now.
+    pub live: Arc<Live>,
+    /// Handles resolved once.
+    pub metrics: NodeMetrics,
+    weight_inverse: f64,
+}
+
+/// What is known of a node now.
+#[derive(Debug)]
+pub struct Live {
+    state: AtomicU8,
+    draining: AtomicBool,
+    /// When it returned, in milliseconds of the gate's clock; 0: it never left.
+    returned_at_ms: AtomicU64,
+    /// Requests in flight by the node's own word, [`UNKNOWN`] if it gives none.
+    in_flight: AtomicU32,
+    /// Viewers sent there lately: since the node's word, or decaying where it gives none.
+    sent: AtomicU32,
+    /// Signing keys of today and tomorrow.
+    pub keys: ArcSwap<DayKeys>,
+    /// Where the endpoint's name points; empty until it is resolved.
+    pub addresses: ArcSwapOption<Vec<SocketAddr>>,
+    /// The same knowledge in words, for operators.
+    pub report: ArcSwap<Report>,
+}
+
+/// The latest verdicts about one node, for operators.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The machine's state.
+    pub state: State,
+    /// Since when, in Unix milliseconds.
+    pub since_ms: u64,
+    /// Why the last round failed, or why it is down.
+    pub reason: Option<Reason>,
+    /// Duration of the last round's signed probe, in milliseconds.
+    pub probe_ms: Option<f64>,
+    /// The node's clock minus ours, in seconds.
+    pub clock_skew_s: Option<i64>,
+    /// When the last round ended, in Unix milliseconds.
+    pub last_probe_at_ms: Option<u64>,
+}
+
+impl Node {
+    /// Prepares a node; `live` survives reloads.
+    #[must_use]
+    pub fn new(config: config::Node, bucket: &config::Bucket, live: Arc<Live>, metrics: NodeMetrics) -> Self {
+        let target = |endpoint: &config::Endpoint| {
+            Target::new(&TargetParts {
+                https: endpoint.scheme() == config::Scheme::Https,
+                authority: endpoint.authority(),
+                bucket: &bucket.name,
+                addressing: match config.addressing {
+                    config::Addressing::Path => crate::sign::Addressing::Path,
+                    config::Addressing::VirtualHost => crate::sign::Addressing::VirtualHost,
+                },
+                region: &bucket.region,
+                access_key: &config.access_key,
+                session_token: config.session_token.as_ref().map(config::Secret::expose),
+            })
+        };
+        Self {
+            seed: rank::seed(config.id.as_str()),
+            link: target(&config.public_url),
+            probe: target(&config.endpoint),
+            weight_inverse: 1.0 / config.weight,
+            live,
+            metrics,
+            config,
+        }
+    }
+
+    /// What the chooser needs to know at `now_ms` of the gate's clock.
+    #[must_use]
+    pub fn facts(&self, now_ms: u64, slow_start_ms: u64, https_only: bool) -> Facts {
+        let live = &self.live;
+        let returned_at_ms = live.returned_at_ms.load(Ordering::Relaxed);
+        let dropped = if live.is_draining() {
+            Some(Dropped::Draining)
+        } else if https_only && self.config.public_url.scheme() != config::Scheme::Https {
+            Some(Dropped::Scheme)
+        } else {
+            match live.state() {
+                State::Up => None,
+                State::Down => Some(Dropped::Down),
+                State::Unproven => Some(Dropped::Unproven),
+            }
+        };
+        Facts {
+            seed: self.seed,
+            weight_inverse: self.weight_inverse,
+            base_ms: self.config.base_ms,
+            load: f64::from(live.viewers()) / f64::from(self.config.max_viewers.get()),
+            budget_share: slow_start_share(
+                now_ms,
+                (returned_at_ms > 0).then_some(returned_at_ms),
+                slow_start_ms,
+            ),
+            dropped,
+        }
+    }
+}
+
+impl Live {
+    /// A node nobody has asked yet.
+    #[must_use]
+    pub fn new(keys: DayKeys, since_unix_ms: u64) -> Self {
+        Self {
+            state: AtomicU8::new(State::Unproven as u8),
+            draining: AtomicBool::new(false),
+            returned_at_ms: AtomicU64::new(0),
+            in_flight: AtomicU32::new(UNKNOWN),
+            sent: AtomicU32::new(0),
+            keys: ArcSwap::from_pointee(keys),
+            addresses: ArcSwapOption::empty(),
+            report: ArcSwap::from_pointee(Report {
+                state: State::Unproven,
+                since_ms: since_unix_ms,
+                reason: None,
+                probe_ms: None,
+                clock_skew_s: None,
+                last_probe_at_ms: None,
+            }),
+        }
+    }
+
+    /// The machine's state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Relaxed) {
+            state if state == State::Up as u8 => State::Up,
+            state if state == State::Down as u8 => State::Down,
+            _ => State::Unproven,
+        }
+    }
+
+    /// The probe task's verdict; `returned_at_ms` (gate's clock) is given when a node that was down is up again.
+    pub fn set_state(&self, state: State, returned_at_ms: Option<u64>) {
+        self.returned_at_ms.store(returned_at_ms.unwrap_or(0), Ordering::Relaxed);
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// Whether an operator drains it.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The operator's switch.
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
+    }
+
+    /// Viewers the node serves now, as well as the gate can know: the node's own word at its last probe
+    /// plus whom we sent since, or a decaying count of whom we sent.
+    #[must_use]
+    pub fn viewers(&self) -> u32 {
+        let sent = self.sent.load(Ordering::Relaxed);
+        match self.in_flight.load(Ordering::Relaxed) {
+            UNKNOWN => sent,
+            in_flight => in_flight.saturating_add(sent),
+        }
+    }
+
+    /// One more viewer was sent there.
+    pub fn count_sent(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The probe task's word on the load: requests in flight as the node told it, or `None` where the
+    /// store tells nothing; then the count of viewers sent loses `decay` (0..=1) of itself.
+    pub fn set_in_flight(&self, in_flight: Option<u32>, decay: f64) {
+        self.in_flight.store(in_flight.unwrap_or(UNKNOWN), Ordering::Relaxed);
+        let kept = if in_flight.is_some() { 0.0 } else { 1.0 - decay.clamp(0.0, 1.0) };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a part of a u32 is a u32"
+        )]
+        let keep = |sent: u32| (f64::from(sent) * kept) as u32;
+        let _ = self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sent| Some(keep(sent)));
+    }
+}
+
+/// All configured nodes with what is known of them now.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    /// In the order of the configuration.
+    pub nodes: Vec<Arc<Node>>,
+}
+
+impl Fleet {
+    /// A node by its id.
+    #[must_use]
+    pub fn by_id(&self, id: &str) -> Option<&Arc<Node>> {
+        self.nodes.iter().find(|node| node.config.id.as_str() == id)
+    }
+
+    /// Index of the source, if there is one.
+    #[must_use]
+    pub fn source(&self) -> Option<usize> {
+        self.nodes.iter().position(|node| node.config.role == config::Role::Source)
+    }
+}
