@@ -1,0 +1,179 @@
+//! The configuration as the rest of the program sees it: typed, complete, and right.
+//!
+//! Fields are public because nothing can be done to a value that would make another one wrong unseen; the rules
+//! between values are those of [`crate::parse`], the only maker of a [`Config`] from text.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use watchgate_geoip::Coordinates;
+use watchgate_geoip::rule::Match;
+
+use crate::{
+    Addressing, AllDown, CorsOrigin, Endpoint, ForwardedHeader, Level, LogFormat, Mode, NodeId,
+    ObjectTemplate, Profile, Role, Secret, WatchPrefix,
+};
+
+/// Everything that is configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[listen]`.
+    pub listen: Listen,
+    /// `[viewer]`.
+    pub viewer: Viewer,
+    /// `[geoip]`.
+    pub geoip: GeoIp,
+    /// `[watch]`.
+    pub watch: Watch,
+    /// `[health]`.
+    pub health: Health,
+    /// `[bucket]`.
+    pub bucket: Bucket,
+    /// Every `[[node]]`, in the order of the file: at least one, ids unique, at most one source.
+    pub nodes: Vec<Node>,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// `[listen]`: where the gate listens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listen {
+    /// For viewers: at least one, no two alike; port 0 takes a free one.
+    pub http: Vec<SocketAddr>,
+    /// For the operator; loopback unless there is a token.
+    pub admin: SocketAddr,
+    /// What the operator's side wants as a bearer token; at least 16 characters.
+    pub admin_token: Option<Secret>,
+}
+
+/// `[viewer]`: how the viewer's address is found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Viewer {
+    /// Whose forwarding header is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Which header that is.
+    pub header: ForwardedHeader,
+}
+
+/// `[geoip]`: how an address becomes a place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GeoIp {
+    /// MMDB files, at most 8; relative ones are joined to the config file's folder. Whether they exist is not known.
+    pub databases: Vec<PathBuf>,
+    /// Where viewers of unknown place are taken to be.
+    pub home: Option<Coordinates>,
+    /// The operator's rules, in the order of the file.
+    pub rules: Vec<GeoRule>,
+}
+
+/// One `[[geoip.rule]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GeoRule {
+    /// Whom it is about.
+    pub matcher: Match,
+    /// What becomes of them.
+    pub target: RuleTarget,
+}
+
+/// What a rule says of its viewers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RuleTarget {
+    /// These nodes serve them first: at least one, no two alike, all of them configured.
+    Nodes(Vec<NodeId>),
+    /// They are here.
+    At(Coordinates),
+}
+
+/// `[watch]`: what is answered under the prefix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watch {
+    /// The path before the uuid.
+    pub prefix: WatchPrefix,
+    /// How a film reaches the viewer.
+    pub mode: Mode,
+    /// How an object key is made from a uuid.
+    pub object: ObjectTemplate,
+    /// How long a link works at least: whole seconds, 30 s and up.
+    pub link_lifetime: Duration,
+    /// What the signing time is rounded down to: whole seconds, 1 s and up; with the lifetime at most 7 days.
+    pub link_window: Duration,
+    /// What is done when no node is healthy; `Source` only if there is one.
+    pub all_down: AllDown,
+    /// Whether answers carry `Watchgate-Decision`.
+    pub decision_header: bool,
+    /// Whose pages may read the answers; `Any` stands alone. Empty: nobody's.
+    pub cors_origins: Vec<CorsOrigin>,
+}
+
+/// `[health]`: how nodes are probed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Health {
+    /// From probe to probe: 100 ms to 1 h.
+    pub interval: Duration,
+    /// The whole time a probe may take: 10 ms to 1 min, not above the interval.
+    pub timeout: Duration,
+    /// Good probes in a row that take a node up: 1 to 100.
+    pub rise: NonZeroU32,
+    /// Bad probes in a row that take a node down: 1 to 100.
+    pub fall: NonZeroU32,
+    /// The object that the signed probe reads; none: it asks for the bucket.
+    pub canary: Option<String>,
+    /// How long the gate waits for first verdicts before it says it is ready: 100 ms to 10 min.
+    pub first_verdict_timeout: Duration,
+    /// How long a returning node takes to its full budget: up to 1 h, zero is off.
+    pub slow_start: Duration,
+}
+
+/// `[bucket]`: the same on every node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bucket {
+    /// Its name, by the rules of S3.
+    pub name: String,
+    /// The region that requests are signed for.
+    pub region: String,
+}
+
+/// One `[[node]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Its name, unique.
+    pub id: NodeId,
+    /// Source or replica.
+    pub role: Role,
+    /// What kind of server it is.
+    pub profile: Profile,
+    /// How the gate reaches it.
+    pub endpoint: Endpoint,
+    /// How viewers reach it: what links are signed for.
+    pub public_url: Endpoint,
+    /// Where it is.
+    pub at: Coordinates,
+    /// Requests in flight at which it counts as full.
+    pub max_viewers: NonZeroU32,
+    /// Share among nodes about equally near: above 0, at most 1000.
+    pub weight: f64,
+    /// Milliseconds added to the cost of its distance: 0 to 10,000.
+    pub base_ms: f64,
+    /// Where the bucket stands in a URL; virtual-host only with hosts that are names.
+    pub addressing: Addressing,
+    /// Who signs.
+    pub access_key: String,
+    /// With what.
+    pub secret_key: Secret,
+    /// For temporary credentials.
+    pub session_token: Option<Secret>,
+}
+
+/// `[log]`: what is logged, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// The least that is logged.
+    pub level: Level,
+    /// For people or for programs.
+    pub format: LogFormat,
+    /// One line a request.
+    pub access: bool,
+}

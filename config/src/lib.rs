@@ -1,0 +1,101 @@
+//! watchgate's configuration: one file and the environment become one typed value that cannot be wrong, or every
+//! fault at once, each with its key, its line and a hint.
+//!
+//! The file is read as a tree with lines (`tree`), the environment is laid over it (`env`), the whole is compared
+//! with one description of all keys (`keys`, `check`), secrets are fetched (`secrets`) and values are put together
+//! (`build`). The same description makes the JSON Schema and the redacted print. Files are read, but no socket is
+//! opened, no name resolved and no clock read; nothing here knows the proxy.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+mod address;
+mod build;
+mod check;
+mod config;
+mod cors;
+mod duration;
+mod endpoint;
+mod env;
+mod fault;
+mod keys;
+mod name;
+mod prefix;
+mod print;
+mod schema;
+mod secret;
+mod secrets;
+mod template;
+mod tree;
+mod words;
+
+pub use config::{Bucket, Config, GeoIp, GeoRule, Health, Listen, Log, Node, RuleTarget, Viewer, Watch};
+pub use cors::CorsOrigin;
+pub use endpoint::{Endpoint, Scheme};
+pub use fault::{Fault, Faults, Wrong};
+pub use name::NodeId;
+pub use prefix::WatchPrefix;
+pub use schema::schema;
+pub use secret::Secret;
+pub use template::ObjectTemplate;
+pub use words::{Addressing, AllDown, ForwardedHeader, Level, LogFormat, Mode, Profile, Role};
+
+/// What a configuration is made from. Without `Debug`: both texts may hold secrets.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The file's text.
+    pub text: &'a str,
+    /// The file's path: faults name it, and relative paths in the file (and in the environment) start at its folder.
+    /// None: relative paths start at the working directory.
+    pub path: Option<&'a Path>,
+    /// The environment; what is not ours in it is passed over.
+    pub env: &'a BTreeMap<String, String>,
+}
+
+/// A configuration, and where each of its values came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    effective: tree::Table,
+}
+
+impl Loaded {
+    /// The effective configuration as TOML; behind every value a comment says where it comes from: `default`,
+    /// `file:LINE`, `env NAME` or `secret file`. Secrets are `"<redacted>"`.
+    #[must_use]
+    pub fn print(&self) -> String {
+        print::as_toml(&self.effective)
+    }
+
+    /// The same as JSON: `{"config": {...}, "origins": {"listen.admin": "default", ...}}`.
+    #[must_use]
+    pub fn print_json(&self) -> serde_json::Value {
+        print::as_json(&self.effective)
+    }
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// Every fault of the file, the environment and the secret files. Only text that is not TOML hides other faults.
+pub fn parse(source: &Source<'_>) -> Result<Loaded, Faults> {
+    let mut faults = Faults::none(source.path);
+    let mut written = match tree::read(source.text) {
+        Ok(root) => root,
+        Err(list) => {
+            for fault in list {
+                faults.push(fault);
+            }
+            return Err(faults.in_order());
+        }
+    };
+    env::overlay(&mut written, source.env, &mut faults);
+    let mut effective = check::table(written, keys::ROOT, &mut faults);
+    let folder = source.path.and_then(Path::parent).unwrap_or(Path::new(""));
+    secrets::load(&mut effective, folder, &mut faults);
+    match build::config(&effective, folder, &mut faults) {
+        Some(config) if faults.is_empty() => Ok(Loaded { config, effective }),
+        _ => Err(faults.in_order()),
+    }
+}

@@ -1,0 +1,155 @@
+//! Secrets: from the file itself, from a file of their own, or from the environment.
+//!
+//! The only place that reads files beside the configuration. No reason given here quotes a secret, its line, or the
+//! path of its file: the commonest slip is the secret itself written where the path belongs.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::fault::{Faults, Wrong};
+use crate::tree::{Item, Origin, Table, Value};
+use crate::{Secret, env};
+
+/// Far above any token of a cloud, far below what would hurt to read by mistake.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+const ADMIN_TOKEN_CHARS_MIN: usize = 16;
+
+/// A secret, and the key that names its file.
+struct Place {
+    key: &'static str,
+    file_key: &'static str,
+    check: fn(&str) -> Result<(), Wrong>,
+}
+
+const ADMIN_TOKEN: Place =
+    Place { key: "admin_token", file_key: "admin_token_file", check: check_admin_token };
+const SECRET_KEY: Place = Place { key: "secret_key", file_key: "secret_key_file", check: check_secret_key };
+const SESSION_TOKEN: Place =
+    Place { key: "session_token", file_key: "session_token_file", check: check_session_token };
+
+/// Puts every secret into the tree in place of the key that names its file.
+pub(crate) fn load(root: &mut Table, folder: &Path, faults: &mut Faults) {
+    if let Some(Item { value: Value::Table(listen), .. }) = root.entries.get_mut("listen") {
+        settle(listen, &ADMIN_TOKEN, folder, faults);
+    }
+    for node in root.tables_mut("node") {
+        settle(node, &SECRET_KEY, folder, faults);
+        settle(node, &SESSION_TOKEN, folder, faults);
+        require_secret_key(node, faults);
+    }
+}
+
+/// The secret that [`load`] left under a key.
+pub(crate) fn find(table: &Table, key: &str) -> Option<Secret> {
+    if let Value::Secret(secret) = &table.get(key)?.value { Some(secret.clone()) } else { None }
+}
+
+fn settle(table: &mut Table, place: &Place, folder: &Path, faults: &mut Faults) {
+    let file =
+        table.get(place.file_key).filter(|item| item.text().is_some_and(|path| !path.is_empty())).cloned();
+    let secret = table.get(place.key).cloned();
+    let settled = match (secret, file) {
+        (Some(_), Some(file)) => {
+            let why = format!("{} and {} are both set", place.key, place.file_key);
+            Err(file.fault(Wrong::new(why).hint("keep one of them")))
+        }
+        (Some(secret), None) => {
+            let checked = find(table, place.key).map_or(Ok(()), |text| (place.check)(text.expose()));
+            checked.map(|()| secret.clone()).map_err(|wrong| secret.fault(wrong))
+        }
+        (None, Some(file)) => from_file(&file, place, folder).map_err(|wrong| file.fault(wrong)),
+        (None, None) => return,
+    };
+    match settled {
+        Ok(item) => {
+            if matches!(item.origin, Origin::SecretFile { .. }) {
+                table.entries.remove(place.file_key);
+            }
+            table.entries.insert(place.key.to_owned(), item);
+        }
+        Err(fault) => {
+            faults.push(fault);
+            table.entries.remove(place.key);
+            table.refused.push(place.key);
+        }
+    }
+}
+
+fn from_file(named: &Item, place: &Place, folder: &Path) -> Result<Item, Wrong> {
+    let path = named.text().unwrap_or_default();
+    let text = read(&folder.join(path)).map_err(|wrong| {
+        if Path::new(path).is_absolute() {
+            wrong
+        } else {
+            wrong.hint("a relative path starts at the config file's folder")
+        }
+    })?;
+    (place.check)(&text)?;
+    let origin = Origin::SecretFile { path: path.to_owned(), named_by: Box::new(named.origin.clone()) };
+    let key_path = named.path.strip_suffix("_file").unwrap_or(&named.path);
+    Ok(Item::new(key_path, origin, Value::Secret(Secret::new(&text))))
+}
+
+/// The text of a regular file, without one newline at its end.
+fn read(path: &Path) -> Result<String, Wrong> {
+    let failed = |error: io::Error| {
+        Wrong::new(match error.kind() {
+            io::ErrorKind::NotFound => "the file is not there".to_owned(),
+            io::ErrorKind::PermissionDenied => "the file may not be read by this user".to_owned(),
+            kind => format!("the file cannot be read ({kind})"),
+        })
+    };
+    // Opening a pipe would wait for its writer, and a reload must not wait.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Wrong::new("the path does not name a file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(Wrong::new("the file is larger than 64 KiB"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Wrong::new("the file is not text (UTF-8)"))?;
+    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if line.is_empty() {
+        return Err(Wrong::new("the file is empty"));
+    }
+    Ok(line.to_owned())
+}
+
+fn require_secret_key(node: &Table, faults: &mut Faults) {
+    let written = |key| node.refused.contains(&key);
+    if find(node, SECRET_KEY.key).is_none() && !written(SECRET_KEY.key) && !written(SECRET_KEY.file_key) {
+        let hint = format!("set secret_key_file, or the variable {}", env::secret_variable(node));
+        faults.push(node.lacks(SECRET_KEY.key, Wrong::new("the node has no secret key").hint(hint)));
+    }
+}
+
+fn check_secret_key(text: &str) -> Result<(), Wrong> {
+    if text.is_empty() {
+        return Err(Wrong::new("the secret is empty"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Wrong::new("the secret must be one line without control characters"));
+    }
+    Ok(())
+}
+
+fn check_session_token(text: &str) -> Result<(), Wrong> {
+    check_secret_key(text)?;
+    // It is sent as a header's value.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Wrong::new("the token must be of printable ASCII characters without blanks"));
+    }
+    Ok(())
+}
+
+fn check_admin_token(text: &str) -> Result<(), Wrong> {
+    check_session_token(text)?;
+    if text.len() < ADMIN_TOKEN_CHARS_MIN {
+        let why =
+            format!("the token must have at least {ADMIN_TOKEN_CHARS_MIN} characters, not {}", text.len());
+        return Err(Wrong::new(why).hint("for example the output of: openssl rand -hex 32"));
+    }
+    Ok(())
+}

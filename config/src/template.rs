@@ -1,0 +1,215 @@
+//! How a film's object key is made from its uuid.
+//!
+//! `{uuid}` is the canonical form; `{uuid:FROM:TO}` is a slice of the 32 hex digits without TO. A template is taken
+//! only if two films can never share a key, and only if each of its keys is a plain path: no escape for braces, no
+//! other placeholder. Making a key allocates nothing but the key.
+
+use std::str::FromStr;
+
+use crate::fault::Wrong;
+use crate::name::check_object_key;
+
+/// What [`ObjectTemplate`] takes, as a regular expression for the JSON Schema.
+pub(crate) const PATTERN: &str =
+    r"^([^{}/]|\{uuid(:[0-9]{1,2}:[0-9]{1,2})?\})([^{}]|\{uuid(:[0-9]{1,2}:[0-9]{1,2})?\})*$";
+
+const DIGITS: usize = 32;
+/// Before which hex digits the canonical form has a hyphen (RFC 9562, section 4).
+const HYPHENS: [usize; 4] = [8, 12, 16, 20];
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// The template of a film's object key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectTemplate {
+    parts: Vec<Part>,
+    key_len: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Uuid,
+    Slice { from: usize, to: usize },
+}
+
+impl ObjectTemplate {
+    /// The key of one film.
+    #[must_use]
+    pub fn key(&self, film: &[u8; 16]) -> String {
+        let mut key = String::with_capacity(self.key_len);
+        self.write_key(film, &mut key);
+        key
+    }
+
+    /// The same, put behind what `out` holds.
+    pub fn write_key(&self, film: &[u8; 16], out: &mut String) {
+        out.reserve(self.key_len);
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => out.push_str(text),
+                Part::Slice { from, to } => (*from..*to).for_each(|index| out.push(digit(film, index))),
+                Part::Uuid => {
+                    for index in 0..DIGITS {
+                        if HYPHENS.contains(&index) {
+                            out.push('-');
+                        }
+                        out.push(digit(film, index));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Length of every key in bytes: it does not depend on the film.
+    #[must_use]
+    pub fn key_len(&self) -> usize {
+        self.key_len
+    }
+}
+
+fn digit(film: &[u8; 16], index: usize) -> char {
+    let byte = film[index / 2];
+    let nibble = if index.is_multiple_of(2) { byte >> 4 } else { byte & 15 };
+    char::from(HEX[usize::from(nibble)])
+}
+
+impl FromStr for ObjectTemplate {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        let parts = parse_parts(text)?;
+        if let Some(index) = first_missing_digit(&parts) {
+            let why = if index == 0 && parts.iter().all(|part| matches!(part, Part::Literal(_))) {
+                "holds no {uuid}: all films would share one key".to_owned()
+            } else {
+                format!("leaves out digit {index} of the uuid: two films could share a key")
+            };
+            return Err(Wrong::new(why)
+                .hint("put {uuid} somewhere into it, for example \"films/{uuid:0:2}/{uuid}.mp4\""));
+        }
+        let key_len = parts.iter().map(Part::len).sum();
+        let template = Self { parts, key_len };
+        // The digits of a uuid make no slash and no dot, so that one key stands for all.
+        check_object_key(&template.key(&[0; 16]))?;
+        Ok(template)
+    }
+}
+
+impl Part {
+    fn len(&self) -> usize {
+        match self {
+            Self::Literal(text) => text.len(),
+            Self::Uuid => DIGITS + HYPHENS.len(),
+            Self::Slice { from, to } => to - from,
+        }
+    }
+}
+
+fn parse_parts(text: &str) -> Result<Vec<Part>, Wrong> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(brace) = rest.find(['{', '}']) {
+        let (literal, from_brace) = rest.split_at(brace);
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.to_owned()));
+        }
+        if from_brace.starts_with('}') {
+            return Err(Wrong::new("has a } without its {"));
+        }
+        let Some((name, behind)) = from_brace[1..].split_once('}').filter(|(name, _)| !name.contains('{'))
+        else {
+            return Err(Wrong::new("has a { without its }"));
+        };
+        parts.push(parse_placeholder(name)?);
+        rest = behind;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Literal(rest.to_owned()));
+    }
+    Ok(parts)
+}
+
+fn parse_placeholder(name: &str) -> Result<Part, Wrong> {
+    if name == "uuid" {
+        return Ok(Part::Uuid);
+    }
+    let Some(slice) = name.strip_prefix("uuid:") else {
+        return Err(Wrong::new(format!("unknown placeholder {:?}", format!("{{{name}}}")))
+            .hint("there are {uuid} and {uuid:FROM:TO}"));
+    };
+    let number = |text: &str| {
+        let digits = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        if digits { text.parse::<usize>().ok() } else { None }
+    };
+    let bounds = slice.split_once(':').and_then(|(from, to)| Some((number(from)?, number(to)?)));
+    match bounds {
+        Some((from, to)) if from < to && to <= DIGITS => Ok(Part::Slice { from, to }),
+        _ => Err(Wrong::new(format!("{:?} is not a slice of the 32 hex digits", format!("{{{name}}}")))
+            .hint("{uuid:FROM:TO} with FROM below TO and TO at most 32, for example {uuid:0:2}")),
+    }
+}
+
+fn first_missing_digit(parts: &[Part]) -> Option<usize> {
+    (0..DIGITS).find(|index| {
+        !parts.iter().any(|part| match part {
+            Part::Literal(_) => false,
+            Part::Uuid => true,
+            Part::Slice { from, to } => (from..to).contains(&index),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILM: [u8; 16] =
+        [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10];
+
+    #[test]
+    fn keys_are_made_from_the_uuid() {
+        let check = |template: &str, key: &str| {
+            let template: ObjectTemplate = template.parse().unwrap();
+            assert_eq!(template.key(&FILM), key);
+            assert_eq!(template.key_len(), key.len());
+            let mut url = String::from("/movies/");
+            template.write_key(&FILM, &mut url);
+            assert_eq!(url, format!("/movies/{key}"));
+        };
+        check("{uuid}", "01234567-89ab-cdef-fedc-ba9876543210");
+        check("{uuid}.mp4", "01234567-89ab-cdef-fedc-ba9876543210.mp4");
+        check("films/{uuid:0:2}/{uuid}/film.mp4", "films/01/01234567-89ab-cdef-fedc-ba9876543210/film.mp4");
+        check("{uuid:0:32}", "0123456789abcdeffedcba9876543210");
+        check("{uuid:16:32}/{uuid:0:16}.mkv", "fedcba9876543210/0123456789abcdef.mkv");
+        check("{uuid:31:32}{uuid:0:31}", "00123456789abcdeffedcba987654321");
+        check("фильмы/{uuid}", "фильмы/01234567-89ab-cdef-fedc-ba9876543210");
+    }
+
+    #[test]
+    fn bad_templates_say_why() {
+        let check = |template: &str, why: &str| {
+            assert_eq!(template.parse::<ObjectTemplate>().unwrap_err().why, why, "{template}");
+        };
+        check("", "holds no {uuid}: all films would share one key");
+        check("film.mp4", "holds no {uuid}: all films would share one key");
+        check("{uuid:0:31}", "leaves out digit 31 of the uuid: two films could share a key");
+        check("{uuid:0:8}{uuid:9:32}", "leaves out digit 8 of the uuid: two films could share a key");
+        check("{uuid", "has a { without its }");
+        check("{uuid{uuid}", "has a { without its }");
+        check("uuid}", "has a } without its {");
+        check("{uuid}}", "has a } without its {");
+        check("{path}/{uuid}", "unknown placeholder \"{path}\"");
+        check("{UUID}", "unknown placeholder \"{UUID}\"");
+        check("{}", "unknown placeholder \"{}\"");
+        for slice in
+            ["{uuid:}", "{uuid:1}", "{uuid:2:2}", "{uuid:3:2}", "{uuid:0:33}", "{uuid:+1:2}", "{uuid:0:2:3}"]
+        {
+            check(slice, &format!("\"{slice}\" is not a slice of the 32 hex digits"));
+        }
+        check("/{uuid}", "must not begin with a slash");
+        check("films//{uuid}", "must not have an empty segment");
+        check("{uuid}/", "must not end with a slash");
+        check("../{uuid}", "must not have a segment \"..\"");
+        check(&format!("{}/{{uuid}}", "a".repeat(988)), "must be at most 1024 bytes long, not 1025");
+    }
+}

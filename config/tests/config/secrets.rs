@@ -1,0 +1,157 @@
+//! Secrets in files of their own, and that no secret is ever told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+use watchgate_config::{Faults, Loaded, Source, parse};
+
+use crate::support::{SMALL, env};
+
+/// A folder with a configuration whose node takes its secret from the file `key`.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn with(self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
+        fs::write(self.0.path().join(name), bytes).unwrap();
+        self
+    }
+
+    fn load(&self, top: &str, node: &str) -> Result<Loaded, Faults> {
+        let text = format!("{top}\n{}", SMALL.replace("secret_key = \"verysecretindeed\"", node));
+        let path = self.0.path().join("gate.toml");
+        parse(&Source { text: &text, path: Some(&path), env: &BTreeMap::new() })
+    }
+
+    /// The reason of the only fault.
+    fn why(&self, top: &str, node: &str) -> String {
+        let faults = self.load(top, node).expect_err("a fault");
+        assert_eq!(faults.len(), 1, "{faults}");
+        faults.iter().next().unwrap().why.clone()
+    }
+}
+
+const NODE: &str = "secret_key_file = \"key\"";
+const ADMIN: &str = "listen = { admin = \"0.0.0.0:9900\", admin_token_file = \"token\" }";
+
+#[test]
+fn a_secret_file_loses_one_newline() {
+    let check = |bytes: &str, secret: &str| {
+        let loaded = Folder::new().with("key", bytes).load("", NODE).unwrap();
+        assert_eq!(loaded.config.nodes[0].secret_key.expose(), secret);
+    };
+    check("s3cret", "s3cret");
+    check("s3cret\n", "s3cret");
+    check("s3cret\r\n", "s3cret");
+    check(" s3cret ", " s3cret ");
+    check("пароль\n", "пароль");
+}
+
+#[test]
+fn a_bad_secret_file_is_one_fault_that_tells_nothing() {
+    let check = |bytes: &[u8], why: &str| {
+        assert_eq!(Folder::new().with("key", bytes).why("", NODE), why);
+    };
+    check(b"", "the file is empty");
+    check(b"\n", "the file is empty");
+    check(b"s3cret\n\n", "the secret must be one line without control characters");
+    check(b"s3\0cret", "the secret must be one line without control characters");
+    check(b"s3\xffcret", "the file is not text (UTF-8)");
+    check("x".repeat(65 * 1024).as_bytes(), "the file is larger than 64 KiB");
+    assert_eq!(Folder::new().why("", NODE), "the file is not there");
+}
+
+#[test]
+fn an_admin_token_opens_other_addresses() {
+    let folder = Folder::new().with("token", "0123456789abcdef\n").with("key", "s");
+    let listen = folder.load(ADMIN, NODE).unwrap().config.listen;
+    assert_eq!(listen.admin_token.unwrap().expose(), "0123456789abcdef");
+    assert_eq!(listen.admin, "0.0.0.0:9900".parse().unwrap());
+}
+
+#[test]
+fn a_weak_admin_token_is_refused() {
+    let check = |token: &str, why: &str| {
+        assert_eq!(Folder::new().with("key", "s").with("token", token).why(ADMIN, NODE), why);
+    };
+    check("0123456789abcde\n", "the token must have at least 16 characters, not 15");
+    check("0123456789 abcdef", "the token must be of printable ASCII characters without blanks");
+    check("пароль-пароль-пароль", "the token must be of printable ASCII characters without blanks");
+    check("", "the file is empty");
+}
+
+#[test]
+fn a_session_token_is_read_from_its_file() {
+    let folder = Folder::new().with("key", "s").with("session", "t0ken==\n");
+    let node = format!("{NODE}\nsession_token_file = \"session\"");
+    let loaded = folder.load("", &node).unwrap();
+    assert_eq!(loaded.config.nodes[0].session_token.as_ref().unwrap().expose(), "t0ken==");
+}
+
+#[test]
+fn secrets_of_every_origin_stay_secret() {
+    let folder = Folder::new()
+        .with("token", "hush-hush-admin-token")
+        .with("key", "hush-hush-file")
+        .with("session", "hush-hush-session");
+    let second = "[[node]]\nid = \"inline\"\nendpoint = \"http://b\"\nat = { lat = 1, lon = 2 }\naccess_key = \"gate\"\n\
+                  secret_key = \"hush-hush-inline\"\n[[node]]\nid = \"env\"\nendpoint = \"http://c\"\n\
+                  at = { lat = 1, lon = 2 }\naccess_key = \"gate\"\n";
+    let first = SMALL
+        .replace("secret_key = \"verysecretindeed\"", &format!("{NODE}\nsession_token_file = \"session\""));
+    let text = format!("{ADMIN}\n{first}{second}");
+    let path = folder.0.path().join("gate.toml");
+    let env = env(&[
+        ("WATCHGATE_NODE_ENV_SECRET_KEY", "hush-hush-env"),
+        ("WATCHGATE_NODE_ENV_SESSION_TOKEN", "hush-hush-env-token"),
+    ]);
+    let loaded = parse(&Source { text: &text, path: Some(&path), env: &env }).unwrap();
+    let shown =
+        [format!("{loaded:?}"), format!("{loaded:#?}"), loaded.print(), loaded.print_json().to_string()];
+    for shown in shown {
+        assert!(!shown.contains("hush"), "{shown}");
+        assert!(shown.matches("<redacted>").count() >= 6, "{shown}");
+    }
+    let printed = loaded.print();
+    for line in [
+        "admin_token = \"<redacted>\"  # secret file \"token\", file:1",
+        "secret_key = \"<redacted>\"  # secret file \"key\", file:",
+        "session_token = \"<redacted>\"  # secret file \"session\", file:",
+        "secret_key = \"<redacted>\"  # env WATCHGATE_NODE_ENV_SECRET_KEY",
+    ] {
+        assert!(printed.contains(line), "{line}\n{printed}");
+    }
+}
+
+/// Each secret, put where any other key's value belongs and then spoilt, must not appear in the faults.
+#[test]
+fn faults_of_secrets_do_not_tell_them() {
+    let lines = [
+        "secret_key = \"hush-hush\\u0001\"",
+        "secret_key = [\"hush-hush\"]",
+        "secret_key = { hush = \"hush-hush\" }",
+        "secret_key = \"\"\"hush-hush\nhush\"\"\"",
+        "secret_key_file = \"hush-hush\"",
+        "secret_key_file = \"hush-hush\\u0001\"",
+        "secret_key_file = [\"hush-hush\"]",
+        "secret_key = \"hush-hush\"\nsecret_key_file = \"hush-hush\"",
+        "session_token_file = \"hush-hush\"\nsecret_key = \"hush-hush\"",
+        "session_token = \"hush-hush\"\nsecret_key = \"hush-hush\"",
+        "secretkey = \"hush-hush\"",
+        "secret_key = 'hush-hush",
+        "secret_key = hush-hush",
+    ];
+    for line in lines {
+        let text = SMALL.replace("secret_key = \"verysecretindeed\"", line);
+        let faults =
+            parse(&Source { text: &text, path: Some(Path::new("gate.toml")), env: &BTreeMap::new() })
+                .expect_err(line);
+        // The inner key of a table is a name that somebody wrote as one; its value is not shown.
+        assert!(!format!("{faults}{faults:?}").contains("hush-hush"), "{faults}");
+    }
+}
