@@ -81,8 +81,11 @@ impl Node {
     #[must_use]
     pub fn new(config: config::Node, bucket: &config::Bucket, live: Arc<Live>, metrics: NodeMetrics) -> Self {
         let target = |endpoint: &config::Endpoint| {
-            Target::new(&TargetParts {
-                https: endpoint.scheme() == config::Scheme::Https,
+            Target::new(TargetParts {
+                scheme: match endpoint.scheme() {
+                    config::Scheme::Http => crate::sign::Scheme::Http,
+                    config::Scheme::Https => crate::sign::Scheme::Https,
+                },
                 authority: endpoint.authority(),
                 bucket: &bucket.name,
                 addressing: match config.addressing {

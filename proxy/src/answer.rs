@@ -1,0 +1,108 @@
+//! What goes out to the viewer: heads and bodies of every answer the gate gives itself.
+//!
+//! Everything here is built from a decision already taken. Absent on purpose: the decision, and any
+//! word about nodes, keys or addresses in an error.
+
+pub mod redirect;
+pub mod refuse;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName,
+    VARY,
+};
+use pingora::http::ResponseHeader;
+use pingora::{OrErr, Result};
+use watchgate_config::CorsOrigin;
+
+use crate::decide::watch;
+
+/// Carries the request's id on every answer.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Carries the decision, if the operator wants it shown.
+pub const WATCHGATE_DECISION: HeaderName = HeaderName::from_static("watchgate-decision");
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// A whole answer, ready to be written.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status and fields, framing included.
+    pub head: Box<ResponseHeader>,
+    /// Empty for an answer to HEAD, whatever `Content-Length` says.
+    pub body: Bytes,
+    /// The connection ends with this answer.
+    pub close: bool,
+}
+
+/// What the request says that every answer to it depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The request's id: already checked, visible ASCII.
+    pub request_id: &'a str,
+    /// The `Origin` field, if there is exactly one.
+    pub origin: Option<&'a HeaderValue>,
+    /// The answer carries no body.
+    pub head_only: bool,
+    /// Who may read answers from a page of another origin.
+    pub cors: &'a [CorsOrigin],
+}
+
+impl Asking<'_> {
+    /// A head with what every answer carries: id, framing, no storing, CORS.
+    ///
+    /// # Errors
+    /// Only if `request_id` is no field value.
+    pub fn head(&self, status: u16, content_length: usize) -> Result<Box<ResponseHeader>> {
+        let mut head = ResponseHeader::build_no_case(status, Some(10))?;
+        if status != 204 {
+            head.insert_header(CONTENT_LENGTH, HeaderValue::from(content_length))?;
+        }
+        head.insert_header(CACHE_CONTROL, NO_STORE)?;
+        let id = HeaderValue::from_str(self.request_id).or_err(pingora::InternalError, "request id")?;
+        head.insert_header(X_REQUEST_ID, id)?;
+        self.allow_origin(&mut head)?;
+        Ok(Box::new(head))
+    }
+
+    fn allow_origin(&self, head: &mut ResponseHeader) -> Result<()> {
+        if self.cors.contains(&CorsOrigin::Any) {
+            head.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))?;
+            head.insert_header(VARY, HeaderValue::from_static("Accept"))?;
+            return Ok(());
+        }
+        head.insert_header(VARY, HeaderValue::from_static("Accept, Origin"))?;
+        if let Some(origin) = self.origin.filter(|origin| self.allows(origin)) {
+            head.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())?;
+        }
+        Ok(())
+    }
+
+    fn allows(&self, origin: &HeaderValue) -> bool {
+        self.cors.iter().any(|allowed| match allowed {
+            CorsOrigin::Any => true,
+            CorsOrigin::Origin(allowed) => origin.as_bytes() == allowed.as_bytes(),
+        })
+    }
+
+    /// The answer to a browser that asks before it asks (Fetch standard, CORS-preflight request).
+    ///
+    /// # Errors
+    /// As [`Asking::head`].
+    pub fn preflight(&self) -> Result<Answer> {
+        let mut head = self.head(204, 0)?;
+        head.insert_header(ALLOW, HeaderValue::from_static(watch::ALLOW))?;
+        head.insert_header(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(watch::ALLOW))?;
+        // What players add to a request for media: a range, its condition, and conditionals.
+        let wanted =
+            "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Accept";
+        head.insert_header(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(wanted))?;
+        let shown = "Accept-Ranges, Content-Length, Content-Range, ETag, X-Request-Id";
+        head.insert_header(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(shown))?;
+        // Two hours is the longest that Chromium keeps it.
+        head.insert_header(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"))?;
+        Ok(Answer { head, body: Bytes::new(), close: false })
+    }
+}

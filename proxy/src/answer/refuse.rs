@@ -1,0 +1,50 @@
+//! Refusals as `application/problem+json` (RFC 9457).
+//!
+//! The connection stays open wherever the request was understood whole. Absent on purpose: Pingora's own
+//! error answers, which end the connection and know no problem document.
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use pingora::Result;
+use serde::Serialize;
+
+use super::{Answer, Asking};
+use crate::decide::watch;
+use crate::refusal::Refusal;
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    request_id: &'a str,
+}
+
+/// The refusal as the viewer sees it; `close`: content follows the request that nobody will read.
+///
+/// # Errors
+/// As [`Asking::head`].
+pub fn refuse(refusal: Refusal, asking: &Asking<'_>, close: bool) -> Result<Answer> {
+    let problem = Problem {
+        r#type: format!("urn:watchgate:problem:{}", refusal.label()),
+        title: refusal.title(),
+        status: refusal.status(),
+        detail: refusal.detail(),
+        request_id: asking.request_id,
+    };
+    // Five strings and a number: serialising them cannot fail, and an empty document would still be an answer.
+    let body = Bytes::from(serde_json::to_vec(&problem).unwrap_or_default());
+    let mut head = asking.head(refusal.status(), body.len())?;
+    head.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))?;
+    match refusal {
+        Refusal::Method => head.insert_header(ALLOW, HeaderValue::from_static(watch::ALLOW))?,
+        Refusal::NoNode { retry_after_s } => {
+            head.insert_header(RETRY_AFTER, HeaderValue::from(retry_after_s))?;
+        }
+        _ => (),
+    }
+    let body = if asking.head_only { Bytes::new() } else { body };
+    Ok(Answer { head, body, close })
+}

@@ -1,0 +1,113 @@
+//! One snapshot of all that a request needs: configuration, fleet, places.
+//!
+//! A request takes the snapshot once and keeps it, so that a reload never changes the rules in the
+//! middle of an answer. Absent on purpose: sockets, and everything that is worked out per request.
+
+pub mod places;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use watchgate_config::{self as config, Config};
+use watchgate_geoip::Databases;
+
+use crate::decide::client;
+use crate::decide::plan::{AllDown, Policy};
+use crate::decide::rank::{Facts, Nodes};
+use crate::fleet::{Fleet, Live, Node, metrics::NodeFamilies};
+use crate::sign::DayKeys;
+
+use self::places::{Places, Site};
+
+/// Configuration, fleet and places of one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What the operator wrote.
+    pub config: Config,
+    /// The nodes.
+    pub fleet: Fleet,
+    /// Address to place and to the nodes near it.
+    pub places: Places,
+    /// Whose headers are believed.
+    pub client: client::Rules,
+    /// What to do while no node is healthy.
+    pub policy: Policy,
+    /// How long a node that returned takes fewer viewers.
+    pub slow_start_ms: u64,
+}
+
+impl Snapshot {
+    /// Builds the snapshot aside. Nodes that the earlier snapshot knew keep what is known of them.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        databases: Databases,
+        families: &NodeFamilies,
+        known: &HashMap<config::NodeId, Arc<Live>>,
+        now_unix_ms: u64,
+    ) -> Self {
+        let nodes = config.nodes.iter().map(|node| {
+            let live = known.get(&node.id).map(Arc::clone).unwrap_or_else(|| {
+                let keys = DayKeys::derive(node.secret_key.expose(), now_unix_ms / 1000, &config.bucket.region);
+                Arc::new(Live::new(keys, now_unix_ms))
+            });
+            Arc::new(Node::new(node.clone(), &config.bucket, live, families.node(&node.id)))
+        });
+        let fleet = Fleet { nodes: nodes.collect() };
+        let all_down = match config.watch.all_down {
+            config::AllDown::NearestAnyway => AllDown::NearestAnyway,
+            config::AllDown::Source => AllDown::Source,
+            config::AllDown::Refuse => AllDown::Refuse,
+        };
+        let header = match config.viewer.header {
+            config::ForwardedHeader::XForwardedFor => client::Header::XForwardedFor,
+            config::ForwardedHeader::Forwarded => client::Header::Forwarded,
+            config::ForwardedHeader::XRealIp => client::Header::XRealIp,
+        };
+        Self {
+            places: Places::new(databases, &config.geoip, &fleet),
+            client: client::Rules {
+                trusted: client::Trusted::new(config.viewer.trusted_proxies.iter().copied()),
+                header,
+            },
+            policy: Policy { all_down, source: fleet.source() },
+            slow_start_ms: crate::clock::millis(config.health.slow_start),
+            fleet,
+            config,
+        }
+    }
+}
+
+/// The fleet as one viewer's chooser sees it at one moment.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The snapshot of the request.
+    pub snapshot: &'a Snapshot,
+    /// Where the viewer is.
+    pub site: &'a Site<'a>,
+    /// The gate's clock.
+    pub now_ms: u64,
+    /// The viewer came over TLS and is never sent to an address without.
+    pub https_only: bool,
+    /// Health forgotten: what would be chosen if every node were up.
+    pub assume_up: bool,
+}
+
+impl Nodes for View<'_> {
+    fn count(&self) -> usize {
+        self.snapshot.fleet.nodes.len()
+    }
+
+    fn facts(&self, node: usize) -> Facts {
+        let node = &self.snapshot.fleet.nodes[node];
+        let mut facts = node.facts(self.now_ms, self.snapshot.slow_start_ms, self.https_only);
+        if self.assume_up {
+            facts.dropped = facts.dropped.filter(|dropped| !dropped.is_health());
+        }
+        facts
+    }
+
+    fn distance_km(&self, node: usize) -> Option<f32> {
+        self.site.distance_km(self.snapshot.fleet.nodes[node].config.at)
+    }
+}

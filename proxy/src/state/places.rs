@@ -1,0 +1,213 @@
+//! From an address to a place, to the rules that name it, and to the nodes near it.
+//!
+//! What follows from a database record alone (the decoded place and the order of the nearest nodes) is
+//! kept beside that record, so that a viewer of a known town costs one tree walk and one cache read.
+//! Absent on purpose: health and load; they change by the moment.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use watchgate_config::{self as config, RuleTarget};
+use watchgate_geoip::rule::Rules;
+use watchgate_geoip::{Cached, Coordinates, Databases, Place, RecordCache, RecordKey, centroid};
+
+use crate::decide::rank::{Near, Question, Tier, spread_ms};
+use crate::fleet::Fleet;
+
+/// How many of the nearest nodes are kept beside a place. A fleet beyond that is scanned whole in the
+/// rare case that none of these settles the choice.
+const NEAR_MAX: usize = 64;
+/// Towns kept decoded: a bound, and more than most countries have.
+const PLACES_MAX: usize = 1 << 16;
+/// The same below one rule that names a place for a network: the records within that network.
+const RULED_MAX: usize = 1 << 8;
+
+/// Where the coordinates come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceFrom {
+    /// An operator's rule.
+    Rule,
+    /// The GeoIP database.
+    Database,
+    /// The middle of the country, which is all the database knows.
+    Country,
+    /// The configured home of viewers without a place.
+    Home,
+    /// Nothing is known.
+    Unknown,
+}
+
+impl PlaceFrom {
+    /// Every value, for tables that are indexed by it.
+    pub const ALL: [Self; 5] = [Self::Rule, Self::Database, Self::Country, Self::Home, Self::Unknown];
+
+    /// The word used in JSON, metrics and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Database => "database",
+            Self::Country => "country",
+            Self::Home => "home",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// All that follows from one record, or from one rule that names a place.
+#[derive(Debug)]
+pub struct Sited {
+    /// What is known; coordinates included, wherever they come from.
+    pub place: Place,
+    /// Where the coordinates come from.
+    pub from: PlaceFrom,
+    near: Box<[(u32, f32)]>,
+    asn_nodes: Option<usize>,
+    country_nodes: Option<usize>,
+}
+
+/// Address to place, for one fleet and one set of rules.
+#[derive(Debug)]
+pub struct Places {
+    databases: Databases,
+    /// The key of no record.
+    nowhere: RecordKey,
+    cache: RecordCache<Sited>,
+    home: Option<Coordinates>,
+    /// Rules that name a place; those for networks keep what follows from each record below them.
+    at: Rules<Ruled>,
+    /// Rules that name nodes lead to an index into `named`.
+    nodes: Rules<usize>,
+    named: Vec<Box<[usize]>>,
+    fleet_at: Box<[Coordinates]>,
+}
+
+/// Where one viewer is, and which nodes the rules name for it.
+#[derive(Debug)]
+pub struct Site<'a> {
+    sited: Cached<Sited>,
+    places: &'a Places,
+    cidr_nodes: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Ruled {
+    at: Coordinates,
+    cache: RecordCache<Sited>,
+}
+
+impl Places {
+    /// Prepares the look-up.
+    #[must_use]
+    pub fn new(databases: Databases, geoip: &config::GeoIp, fleet: &Fleet) -> Self {
+        let (mut at, mut nodes, mut named) = (Vec::new(), Vec::new(), Vec::new());
+        for rule in &geoip.rules {
+            match &rule.target {
+                RuleTarget::At(place) => at.push((rule.matcher, Ruled { at: *place, cache: RecordCache::new(RULED_MAX) })),
+                RuleTarget::Nodes(ids) => {
+                    nodes.push((rule.matcher, named.len()));
+                    let index = |id: &config::NodeId| fleet.nodes.iter().position(|n| n.config.id == *id);
+                    named.push(ids.iter().filter_map(index).collect());
+                }
+            }
+        }
+        Self {
+            databases,
+            nowhere: Databases::empty().find(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            cache: RecordCache::new(PLACES_MAX),
+            home: geoip.home,
+            at: Rules::new(at),
+            nodes: Rules::new(nodes),
+            named,
+            fleet_at: fleet.nodes.iter().map(|node| node.config.at).collect(),
+        }
+    }
+
+    /// The databases behind it.
+    #[must_use]
+    pub fn databases(&self) -> &Databases {
+        &self.databases
+    }
+
+    /// Where a viewer is; `None`: the address itself is unknown.
+    #[must_use]
+    pub fn site(&self, address: Option<IpAddr>) -> Site<'_> {
+        let key = address.map_or(self.nowhere, |address| self.databases.find(address));
+        let cidr_at = address.and_then(|address| self.at.cidr(address));
+        let cidr_nodes = address.and_then(|address| self.nodes.cidr(address)).copied();
+        let (cache, ruled) = cidr_at.map_or((&self.cache, None), |rule| (&rule.cache, Some(rule.at)));
+        let sited = cache.get_or_insert_with(key, || self.sited(key, ruled));
+        Site { sited, places: self, cidr_nodes }
+    }
+
+    fn sited(&self, key: RecordKey, ruled: Option<Coordinates>) -> Sited {
+        let mut place = self.databases.place(&key);
+        let rule = || self.at.asn(place.asn).or_else(|| self.at.country(place.country)).map(|rule| rule.at);
+        let middle = || place.country.and_then(centroid);
+        let (at, radius_km, from) = if let Some(at) = ruled.or_else(rule) {
+            (Some(at), None, PlaceFrom::Rule)
+        } else if place.at.is_some() {
+            (place.at, place.radius_km, PlaceFrom::Database)
+        } else if let Some(middle) = middle() {
+            (Some(middle.at), Some(middle.radius_km), PlaceFrom::Country)
+        } else if self.home.is_some() {
+            (self.home, None, PlaceFrom::Home)
+        } else {
+            (None, None, PlaceFrom::Unknown)
+        };
+        let asn_nodes = self.nodes.asn(place.asn).copied();
+        let country_nodes = self.nodes.country(place.country).copied();
+        (place.at, place.radius_km) = (at, radius_km);
+        let near = at.map_or_else(Box::default, |at| self.near(at));
+        Sited { place, from, near, asn_nodes, country_nodes }
+    }
+
+    fn near(&self, at: Coordinates) -> Box<[(u32, f32)]> {
+        let mut near: Vec<(u32, f32)> = (0_u32..).zip(&self.fleet_at).map(|(node, to)| (node, km(at, *to))).collect();
+        near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1));
+        near.truncate(NEAR_MAX);
+        near.into()
+    }
+
+    fn named(&self, rule: Option<usize>) -> &[usize] {
+        rule.map_or(&[], |rule| &self.named[rule])
+    }
+}
+
+impl Site<'_> {
+    /// What follows from the record.
+    #[must_use]
+    pub fn sited(&self) -> &Sited {
+        &self.sited
+    }
+
+    /// Kilometres to a node; `None` while the place is unknown.
+    #[must_use]
+    pub fn distance_km(&self, to: Coordinates) -> Option<f32> {
+        self.sited().place.at.map(|at| km(at, to))
+    }
+
+    /// The viewer's side of the choice; `key` is the hash of viewer group and film.
+    #[must_use]
+    pub fn question(&self, key: u64) -> Question<'_> {
+        let sited = self.sited();
+        Question {
+            key,
+            spread_ms: spread_ms(sited.place.radius_km),
+            rules: [
+                (Tier::Cidr, self.places.named(self.cidr_nodes)),
+                (Tier::Asn, self.places.named(sited.asn_nodes)),
+                (Tier::Country, self.places.named(sited.country_nodes)),
+            ],
+            near: sited.place.at.map(|_| Near { nodes: &sited.near }),
+        }
+    }
+}
+
+/// One precision everywhere, so that a kept distance and a fresh one are the same number.
+#[expect(clippy::cast_possible_truncation, reason = "a metre on the globe is far above f32's precision here")]
+fn km(from: Coordinates, to: Coordinates) -> f32 {
+    from.distance_km(to) as f32
+}
+
+#[cfg(test)]
+mod tests;
