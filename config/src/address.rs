@@ -1,4 +1,7 @@
-//! Addresses to listen on, and networks. Names are refused: nothing is resolved here.
+//! What says where something is on the network: sockets, networks, autonomous systems, countries.
+//!
+//! Names of hosts are refused: nothing is resolved here. A network has to be written as it is meant; bits behind its
+//! prefix are a fault, not a rounding.
 
 use std::net::{IpAddr, SocketAddr};
 

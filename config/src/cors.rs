@@ -1,4 +1,7 @@
 //! The origins whose pages may read the gate's answers.
+//!
+//! An origin is kept as browsers write it, so that a request's header is compared byte by byte. There are no patterns,
+//! and `null` is refused: every sandboxed page has that origin.
 
 use std::str::FromStr;
 

@@ -1,4 +1,7 @@
 //! The path under which films are asked for.
+//!
+//! It is compared with request paths byte by byte, so only paths that nobody writes in two ways are taken: nothing is
+//! decoded or normalised here or there.
 
 use std::fmt;
 use std::ops::Deref;

@@ -1,4 +1,6 @@
 //! The settings that are one word of a few, each with the words as they stand in the file.
+//!
+//! Words are lower case and taken in no other form. A word of a later version is absent here until it works.
 
 /// An enum whose variants are words of the configuration.
 macro_rules! words {

@@ -1,4 +1,6 @@
 //! `[geoip]` and its rules.
+//!
+//! Databases are not opened here, and of two rules for the same viewers the later one would be dead: it is refused.
 
 use std::mem::discriminant;
 use std::path::{Path, PathBuf};

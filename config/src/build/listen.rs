@@ -1,4 +1,6 @@
 //! `[listen]` and `[viewer]`.
+//!
+//! Whether an address is free, or this host's at all, is found when it is listened on, not here.
 
 use crate::address::{parse_network, parse_socket};
 use crate::fault::{Faults, Wrong};

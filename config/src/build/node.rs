@@ -1,4 +1,6 @@
 //! `[bucket]` and every `[[node]]`.
+//!
+//! Ids come first, because rules refer to them; secrets are in the tree already. No node is asked whether it is there.
 
 use super::from_str;
 use crate::fault::{Fault, Faults, Wrong};

@@ -1,4 +1,6 @@
 //! `[watch]` and `[health]`.
+//!
+//! Ranges of single values stand in `keys`; here are the rules between two of them.
 
 use std::time::Duration;
 

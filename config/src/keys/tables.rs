@@ -1,4 +1,7 @@
-//! Every key there is. Names, defaults and words are what users rely on: they change only for a good reason.
+//! Every key there is, in the order in which they are printed.
+//!
+//! Names, defaults and words are what users rely on: they change only for a good reason. Rules between keys are absent;
+//! they stand in `build`, and those that a JSON Schema can say also in `schema`.
 
 use super::{Absent, Alone, Form, Key, Kind, Least, Step};
 use crate::{Addressing, AllDown, ForwardedHeader, Level, LogFormat, Mode, Profile, Role};

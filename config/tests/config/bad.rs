@@ -74,22 +74,27 @@ fn grammar() {
 
 #[test]
 fn listen_viewer_and_geoip() {
-    check(include_str!("bad/listen_geoip.txt"), 25);
+    check(include_str!("bad/listen_geoip.txt"), 40);
 }
 
 #[test]
 fn watch_and_health() {
-    check(include_str!("bad/watch_health.txt"), 30);
+    check(include_str!("bad/watch_health.txt"), 50);
 }
 
 #[test]
 fn bucket_and_nodes() {
-    check(include_str!("bad/nodes.txt"), 25);
+    check(include_str!("bad/nodes.txt"), 40);
+}
+
+#[test]
+fn credentials() {
+    check(include_str!("bad/credentials.txt"), 10);
 }
 
 #[test]
 fn environment() {
-    check(include_str!("bad/environment.txt"), 15);
+    check(include_str!("bad/environment.txt"), 25);
 }
 
 #[test]
