@@ -1,0 +1,96 @@
+//! What a viewer's place costs: the walk, the decoding, the cached hit, the rules.
+//!
+//! Runs on a database made here; `WATCHGATE_GEOIP_BENCH=/path/City.mmdb` names a real one, whose size
+//! decides how far the processor's caches reach.
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use maxminddb_writer::Database;
+use maxminddb_writer::paths::IpAddrWithMask;
+use serde_json::json;
+use watchgate_geoip::rule::{Match, Rules};
+use watchgate_geoip::{Asn, Databases, RecordCache};
+
+/// Viewers in turn, a power of two.
+const VIEWERS: usize = 2048;
+
+fn databases() -> Databases {
+    let bytes = match std::env::var_os("WATCHGATE_GEOIP_BENCH") {
+        Some(path) => std::fs::read(path).expect("the database that WATCHGATE_GEOIP_BENCH names"),
+        None => made(),
+    };
+    Databases::from_bytes(vec![("bench".to_owned(), bytes)]).expect("a sound database")
+}
+
+/// 60,000 networks with records in the nested layout.
+fn made() -> Vec<u8> {
+    let mut database = Database::default();
+    database.metadata.binary_format_major_version = 2;
+    for index in 0..60_000_u32 {
+        let lat = f64::from(index % 180) - 90.0;
+        let record = json!({
+            "city": {"geoname_id": index, "names": {"en": "Somewhere", "de": "Irgendwo", "fr": "Quelque part"}},
+            "continent": {"code": "EU", "geoname_id": 6_255_148, "names": {"en": "Europe", "de": "Europa"}},
+            "country": {"iso_code": "DE", "geoname_id": 2_921_044, "names": {"en": "Germany"}},
+            "location": {"accuracy_radius": 20, "latitude": lat, "longitude": lat * 2.0, "time_zone": "Europe/Berlin"},
+        });
+        let record = database.insert_value(record).expect("serialisable");
+        let network = Ipv4Addr::from_bits(index << 16 | 0x0100);
+        database.insert_node(IpAddrWithMask::new(network.into(), 24), record);
+    }
+    database.write_to(Vec::new()).expect("a vector takes everything")
+}
+
+/// Addresses that have a record, spread over the whole of IPv4.
+fn viewers(databases: &Databases) -> Vec<IpAddr> {
+    let mut seed = 1_u32;
+    let spread = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        [IpAddr::from(Ipv4Addr::from_bits(seed)), Ipv4Addr::from_bits(seed & 0xFFFF_0000 | 0x0101).into()]
+    });
+    spread.flatten().filter(|address| !databases.find(*address).is_miss()).take(VIEWERS).collect()
+}
+
+fn lookup(criterion: &mut Criterion) {
+    let databases = databases();
+    let viewers = viewers(&databases);
+    let mut turn = 0;
+    let mut next = || {
+        turn = (turn + 1) % VIEWERS;
+        viewers[turn]
+    };
+    criterion.bench_function("find", |bench| bench.iter(|| black_box(databases.find(next()))));
+    criterion.bench_function("find + place", |bench| {
+        bench.iter(|| black_box(databases.place(&databases.find(next()))));
+    });
+    criterion.bench_function("lookup", |bench| bench.iter(|| black_box(databases.lookup(next()))));
+
+    let cache = RecordCache::new(4 * VIEWERS);
+    criterion.bench_function("find + cached place", |bench| {
+        bench.iter(|| {
+            let key = databases.find(next());
+            *cache.get_or_insert_with(key, || databases.place(&key))
+        });
+    });
+    let key = databases.find(viewers[0]);
+    criterion.bench_function("cache hit alone", |bench| {
+        bench.iter(|| *cache.get_or_insert_with(black_box(key), || databases.place(&key)));
+    });
+}
+
+fn rules(criterion: &mut Criterion) {
+    let cidr = |net: String| Match::Cidr(net.parse().expect("a network"));
+    let hundred = (0..100).map(|index| (cidr(format!("10.{index}.0.0/16")), index));
+    let wide = [(cidr("10.0.0.0/8".to_owned()), 100), (cidr("192.0.2.0/24".to_owned()), 101)];
+    let rules = Rules::new(hundred.chain(wide).chain([(Match::Asn(Asn(64_500)), 102)]).collect());
+    let (hit, miss) = (IpAddr::from([10, 42, 1, 1]), IpAddr::from([198, 51, 100, 1]));
+    criterion
+        .bench_function("rules, hit of 102", |bench| bench.iter(|| black_box(rules.cidr(black_box(hit)))));
+    criterion
+        .bench_function("rules, miss of 102", |bench| bench.iter(|| black_box(rules.cidr(black_box(miss)))));
+}
+
+criterion_group!(benches, lookup, rules);
+criterion_main!(benches);
