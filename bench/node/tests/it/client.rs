@@ -163,6 +163,10 @@ impl Connection {
 
     /// Reads until `into` has `length` bytes or the connection ends.
     pub(crate) async fn read(&mut self, into: &mut Vec<u8>, length: usize) -> End {
+        tokio::time::timeout(SOON, self.read_at_leisure(into, length)).await.expect("the bytes in time")
+    }
+
+    async fn read_at_leisure(&mut self, into: &mut Vec<u8>, length: usize) -> End {
         into.append(&mut self.rest);
         while into.len() < length {
             match self.stream.read_buf(into).await {
