@@ -16,7 +16,7 @@ use super::{Gate, Outcome};
 use crate::access_log::Line;
 use crate::answer::{Answer, Asking, WATCHGATE_DECISION, X_REQUEST_ID, redirect, refuse};
 use crate::clock::millis;
-use crate::decide::plan::{Plan, Why, plan};
+use crate::decide::plan::{Plan, plan};
 use crate::decide::rank::viewer_key;
 use crate::decide::watch::{Asked, BodyFraming, Connection, Film, Method, RequestLine, watch};
 use crate::decide::{accept, client};

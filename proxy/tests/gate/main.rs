@@ -1,0 +1,13 @@
+//! Stories of the whole gate: real sockets, real signatures, viewers and nodes in this process.
+//!
+//! Viewers are told apart by `X-Forwarded-For`, which the gates here believe of loopback; places come from
+//! operator rules over the documentation networks.
+
+mod bad_input;
+mod choice;
+mod health;
+mod links;
+mod minio;
+mod refusals;
+mod support;
+mod viewers;
