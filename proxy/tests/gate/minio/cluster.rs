@@ -1,0 +1,219 @@
+//! Real MinIO processes: a source, its replicas, and one user with the least that the gate needs.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::support::eventually;
+
+/// MinIO's own administrator.
+pub(crate) const ROOT: (&str, &str) = ("administrator", "administrator-secret");
+/// The gate's user: `s3:GetObject` on the films, `s3:ListBucket` on the bucket.
+pub(crate) const GATE: (&str, &str) = ("gate", "gate-secret-1");
+/// A user without any policy.
+pub(crate) const BARRED: (&str, &str) = ("barred", "barred-secret-1");
+
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
+{"Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::movies/*"]},
+{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::movies"]}]}"#;
+
+/// The programs that the stories need.
+pub(crate) struct Tools {
+    minio: PathBuf,
+    mc: PathBuf,
+    story: &'static str,
+}
+
+/// Finds MinIO, or says on stderr that the story is skipped. In CI a skip is a failure.
+pub(crate) fn tools(story: &'static str) -> Option<Tools> {
+    Some(Tools { minio: found("minio", story)?, mc: found("mc", story)?, story })
+}
+
+impl Tools {
+    pub(crate) fn faketime(&self) -> Option<PathBuf> {
+        found("faketime", self.story)
+    }
+}
+
+fn found(program: &str, story: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
+    if found.is_none() {
+        let required = std::env::var_os("WATCHGATE_REQUIRE_MINIO").is_some();
+        assert!(!required, "{program} is not on the PATH, and WATCHGATE_REQUIRE_MINIO is set");
+        // Past the test harness, which keeps what a passing test prints.
+        let _ = writeln!(std::io::stderr(), "skipped: {story}: {program} is not on the PATH");
+    }
+    found
+}
+
+/// A process that ends with its owner.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One MinIO server with a folder of its own.
+pub(crate) struct Minio {
+    process: Running,
+    port: u16,
+    folder: PathBuf,
+}
+
+/// The first node replicates to all others.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Minio>,
+    folder: TempDir,
+    mc: PathBuf,
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+impl Minio {
+    fn start(minio: &Path, folder: PathBuf, port: u16) -> Self {
+        let process = Command::new(minio)
+            .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
+            .arg(&folder)
+            .envs([("MINIO_ROOT_USER", ROOT.0), ("MINIO_ROOT_PASSWORD", ROOT.1)])
+            // CI_CD allows a folder on the root disk.
+            .envs([("MINIO_BROWSER", "off"), ("MINIO_CI_CD", "1")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("MinIO starts");
+        Self { process: Running(process), port, folder }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.process.0.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// As SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.0.kill().expect("it ran");
+        self.process.0.wait().expect("it ended");
+    }
+
+    async fn until_ready(&self) {
+        let url = format!("{}/minio/health/cluster/read", self.endpoint());
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(50));
+        let ready = async {
+            loop {
+                ticks.tick().await;
+                if reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(crate::support::PATIENCE, ready).await.expect("MinIO is ready in time");
+    }
+}
+
+impl Cluster {
+    pub(crate) async fn start(tools: &Tools, count: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let nodes = (0..count)
+            .map(|node| Minio::start(&tools.minio, folder.path().join(format!("n{node}")), free_port()));
+        let cluster = Self { nodes: nodes.collect(), folder, mc: tools.mc.clone() };
+        std::fs::write(cluster.folder.path().join("policy.json"), POLICY).expect("written");
+        for (number, node) in cluster.nodes.iter().enumerate() {
+            node.until_ready().await;
+            cluster.set_up(number);
+        }
+        for (number, node) in cluster.nodes.iter().enumerate().skip(1) {
+            let remote = format!("http://{}:{}@127.0.0.1:{}/movies", ROOT.0, ROOT.1, node.port);
+            let rules = "delete,delete-marker,existing-objects";
+            let priority = number.to_string();
+            cluster.mc(&[
+                "replicate",
+                "add",
+                "n0/movies",
+                "--remote-bucket",
+                &remote,
+                "--replicate",
+                rules,
+                "--priority",
+                &priority,
+            ]);
+        }
+        cluster
+    }
+
+    fn set_up(&self, node: usize) {
+        let policy = self.folder.path().join("policy.json").display().to_string();
+        let (alias, bucket) = (format!("n{node}"), format!("n{node}/movies"));
+        self.mc(&["mb", &bucket]);
+        self.mc(&["version", "enable", &bucket]);
+        self.mc(&["admin", "policy", "create", &alias, "gate", &policy]);
+        for (user, secret) in [GATE, BARRED] {
+            self.mc(&["admin", "user", "add", &alias, user, secret]);
+        }
+        self.mc(&["admin", "policy", "attach", &alias, "gate", "--user", GATE.0]);
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.mc);
+        command
+            .arg("--config-dir")
+            .arg(self.folder.path().join("mc"))
+            .args(["--quiet", "--no-color"])
+            .args(args);
+        for (number, node) in self.nodes.iter().enumerate() {
+            let host = format!("http://{}:{}@127.0.0.1:{}", ROOT.0, ROOT.1, node.port);
+            command.env(format!("MC_HOST_n{number}"), host);
+        }
+        command
+    }
+
+    fn mc(&self, args: &[&str]) {
+        let output = self.command(args).output().expect("mc runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "mc {args:?}: {said}{}", String::from_utf8_lossy(&output.stdout));
+    }
+
+    /// Uploads to the source.
+    pub(crate) async fn put(&self, key: &str, bytes: &[u8]) {
+        let mut child = self
+            .command(&["pipe", &format!("n0/movies/{key}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("mc runs");
+        child.stdin.take().expect("a pipe").write_all(bytes).expect("written");
+        assert!(child.wait().expect("mc ends").success(), "upload of {key}");
+    }
+
+    /// Waits until every replica holds the film itself.
+    pub(crate) async fn until_replicated(&self, key: &str) {
+        for node in &self.nodes {
+            // The object's folder on the node's disk: no question to the node that it could hand on to a peer.
+            let meta = node.folder.join("movies").join(key).join("xl.meta");
+            eventually("the film is replicated", || meta.is_file()).await;
+        }
+    }
+
+    /// Starts a killed node again, on its port and with its films.
+    pub(crate) async fn restart(&mut self, tools: &Tools, node: usize) {
+        let (folder, port) = (self.nodes[node].folder.clone(), self.nodes[node].port);
+        self.nodes[node] = Minio::start(&tools.minio, folder, port);
+        self.nodes[node].until_ready().await;
+    }
+}
