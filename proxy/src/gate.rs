@@ -6,6 +6,7 @@
 
 mod explain;
 pub mod metrics;
+mod open;
 pub mod report;
 mod request_id;
 mod serve;
@@ -33,6 +34,7 @@ use self::metrics::RequestMetrics;
 use self::report::NodeReport;
 
 pub use self::explain::Ask;
+pub use self::open::{Background, OpenError};
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

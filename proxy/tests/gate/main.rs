@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod choice;
+mod foreign;
 mod health;
 mod links;
 mod minio;

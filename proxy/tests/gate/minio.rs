@@ -208,7 +208,7 @@ async fn a_wrong_clock_is_named() {
         Setup::new().extra(&health()).node_with("ams", &cluster.nodes[0].endpoint(), cluster::GATE, "");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("watchgate.toml");
-    let admin = cluster::free_port();
+    let admin = free_port();
     let listen = format!("[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:{admin}\"\n{}", setup.toml());
     std::fs::write(&file, listen).expect("written");
     // MinIO is a static Go program whose clock cannot be faked; the difference is what counts.
@@ -220,7 +220,7 @@ async fn a_wrong_clock_is_named() {
         .stdout(Stdio::null())
         .spawn()
         .expect("the gate starts");
-    let _gate = cluster::Running(gate);
+    let _gate = Running(gate);
     let nodes = || async {
         let answer = reqwest::get(format!("http://127.0.0.1:{admin}/api/v1/nodes")).await.ok()?;
         serde_json::from_slice::<serde_json::Value>(&answer.bytes().await.ok()?).ok()

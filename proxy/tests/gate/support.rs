@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -237,6 +238,23 @@ impl Got {
     pub(crate) fn leads_to(&self, node: &Node) -> bool {
         self.location().starts_with(&format!("{}/", node.endpoint()))
     }
+}
+
+/// A process that ends with its owner.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
 }
 
 /// A node that holds the film; its key is known to the gates of the stories.

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::eventually;
+use crate::support::{Running, eventually, free_port};
 
 /// MinIO's own administrator.
 pub(crate) const ROOT: (&str, &str) = ("administrator", "administrator-secret");
@@ -49,17 +49,6 @@ fn found(program: &str, story: &str) -> Option<PathBuf> {
     found
 }
 
-/// A process that ends with its owner.
-pub(crate) struct Running(pub(crate) Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// One MinIO server with a folder of its own.
 pub(crate) struct Minio {
     process: Running,
@@ -72,12 +61,6 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Minio>,
     folder: TempDir,
     mc: PathBuf,
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 impl Minio {
