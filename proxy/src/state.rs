@@ -48,7 +48,8 @@ impl Snapshot {
     ) -> Self {
         let nodes = config.nodes.iter().map(|node| {
             let live = known.get(&node.id).map(Arc::clone).unwrap_or_else(|| {
-                let keys = DayKeys::derive(node.secret_key.expose(), now_unix_ms / 1000, &config.bucket.region);
+                let keys =
+                    DayKeys::derive(node.secret_key.expose(), now_unix_ms / 1000, &config.bucket.region);
                 Arc::new(Live::new(keys, now_unix_ms))
             });
             Arc::new(Node::new(node.clone(), &config.bucket, live, families.node(&node.id)))

@@ -28,17 +28,8 @@ const LAYERS: [(&str, u32); 17] = [
 ];
 
 /// Words that a pure module has no use for.
-const IMPURE: [&str; 9] = [
-    "pingora",
-    "tokio",
-    "hyper",
-    "std::sync",
-    "std::fs",
-    "std::env",
-    "Instant::now",
-    "SystemTime",
-    "rand::",
-];
+const IMPURE: [&str; 9] =
+    ["pingora", "tokio", "hyper", "std::sync", "std::fs", "std::env", "Instant::now", "SystemTime", "rand::"];
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -161,7 +152,8 @@ fn files_and_functions_stay_readable() {
 
 fn is_function(line: &str) -> bool {
     let words = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe"];
-    line.split_whitespace().find(|word| !words.contains(word)) == Some("fn") && !line.trim_end().ends_with(';')
+    line.split_whitespace().find(|word| !words.contains(word)) == Some("fn")
+        && !line.trim_end().ends_with(';')
 }
 
 #[test]

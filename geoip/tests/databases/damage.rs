@@ -61,6 +61,18 @@ fn metadata_that_cannot_be_served_are_refused() {
 }
 
 #[test]
+fn trees_that_do_not_fit_their_metadata_are_refused() {
+    check(
+        &patched(&flat_v6(), "ip_version", 4),
+        "is damaged (its search tree is deeper than an address is long)",
+    );
+    let mut smeared = flat_v4();
+    let node_count = open(&[&smeared]).info()[0].node_count as usize;
+    smeared[node_count * 6 + 15] = 1;
+    check(&smeared, "is damaged (its search tree does not end where its metadata say)");
+}
+
+#[test]
 fn maxminds_broken_files_are_refused() {
     check(&maxmind("GeoIP2-City-Test-Broken-Double-Format"), "is damaged");
     check(&maxmind("GeoIP2-City-Test-Invalid-Node-Count"), "is damaged");

@@ -102,7 +102,9 @@ impl Places {
         let (mut at, mut nodes, mut named) = (Vec::new(), Vec::new(), Vec::new());
         for rule in &geoip.rules {
             match &rule.target {
-                RuleTarget::At(place) => at.push((rule.matcher, Ruled { at: *place, cache: RecordCache::new(RULED_MAX) })),
+                RuleTarget::At(place) => {
+                    at.push((rule.matcher, Ruled { at: *place, cache: RecordCache::new(RULED_MAX) }))
+                }
                 RuleTarget::Nodes(ids) => {
                     nodes.push((rule.matcher, named.len()));
                     let index = |id: &config::NodeId| fleet.nodes.iter().position(|n| n.config.id == *id);
@@ -162,7 +164,8 @@ impl Places {
     }
 
     fn near(&self, at: Coordinates) -> Box<[(u32, f32)]> {
-        let mut near: Vec<(u32, f32)> = (0_u32..).zip(&self.fleet_at).map(|(node, to)| (node, km(at, *to))).collect();
+        let mut near: Vec<(u32, f32)> =
+            (0_u32..).zip(&self.fleet_at).map(|(node, to)| (node, km(at, *to))).collect();
         near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1));
         near.truncate(NEAR_MAX);
         near.into()

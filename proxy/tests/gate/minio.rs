@@ -5,6 +5,7 @@
 
 mod cluster;
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -218,6 +219,7 @@ async fn a_wrong_clock_is_named() {
         .arg("run")
         .stderr(Stdio::null())
         .stdout(Stdio::null())
+        .process_group(0)
         .spawn()
         .expect("the gate starts");
     let _gate = Running(gate);

@@ -1,0 +1,76 @@
+//! `watchgate-bench`: measures watchgate from outside, over HTTP.
+//!
+//! What is measured runs in processes of its own, so that the load generator's work is never counted as theirs.
+//! Absent on purpose: any code of the gate.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod process;
+mod random;
+mod redirect;
+
+/// Measures watchgate from outside.
+#[derive(Debug, Parser)]
+#[command(name = "watchgate-bench", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// CPU time per redirect of the gate, against a bare Pingora proxy in the same run
+    ///
+    /// Starts both pinned to one core, drives them in turn with the same requests from another core, and divides the
+    /// processor time of all their threads by the answers counted. Data goes to stdout, talk to stderr.
+    Redirect(redirect::Args),
+}
+
+/// Why there are no figures.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// This machine lacks something, or a program has to be built first.
+    #[error("{0}")]
+    NotHere(String),
+    /// A program did not do as it should while it was measured.
+    #[error("{0}")]
+    Misbehaved(String),
+    /// A file, a socket or a process.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+impl Failure {
+    /// For `map_err`: what was tried when the system said no.
+    pub(crate) fn during(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        |error| Self::System { what: what.into(), error }
+    }
+}
+
+fn main() -> ExitCode {
+    let Command::Redirect(args) = Cli::parse().command;
+    match redirect::run(&args) {
+        Ok(report) => {
+            // A reader that went away has seen what it wanted.
+            let _ = writeln!(std::io::stdout().lock(), "{report}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            say(&failure.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line of talk; if nobody hears it, that is that.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

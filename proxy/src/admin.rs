@@ -1,0 +1,146 @@
+//! The operator's side over HTTP: metrics, health of the process, the fleet, and why a viewer would go where.
+//!
+//! Everything is small and bounded: connections, heads, time. Bodies are not read at all. A browser is kept from
+//! acting for a stranger's page (`admin/guard.rs`). Absent on purpose: TLS, users and roles; a reverse proxy has them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use prometheus::{Registry, TextEncoder};
+
+use crate::config::Secret;
+use crate::gate::Gate;
+
+mod guard;
+mod problem;
+mod query;
+pub mod serve;
+
+use guard::Guard;
+use problem::Problem;
+pub use serve::serve;
+
+const INDEX: &str = "watchgate, the operator's side. Probes: /livez /readyz. Metrics: /metrics.\n\
+    /api/v1/nodes[/ID]  POST /api/v1/nodes/ID/drain|enable  /api/v1/explain?film=UUID&ip=ADDRESS[&method=GET|HEAD][&scheme=http|https]\n";
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Office {
+    gate: Arc<Gate>,
+    registry: Registry,
+}
+
+/// The operator's side of a gate. With a token, everything but the two probes wants it as `Authorization: Bearer`.
+pub fn router(gate: Arc<Gate>, registry: Registry, token: Option<&Secret>) -> Router {
+    let guard = Arc::new(Guard::new(token));
+    Router::new()
+        .route("/", get(index))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/nodes", get(nodes))
+        .route("/api/v1/nodes/{id}", get(node))
+        .route("/api/v1/nodes/{id}/drain", post(drain))
+        .route("/api/v1/nodes/{id}/enable", post(enable))
+        .route("/api/v1/explain", get(explain))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(guard, guard::check))
+        .merge(probes())
+        .layer(middleware::from_fn(within_time))
+        .layer(middleware::map_response(harden))
+        .with_state(Office { gate, registry })
+}
+
+/// Open to all: an orchestrator has no token, and they tell nothing but yes or no.
+fn probes() -> Router<Office> {
+    Router::new()
+        .route("/livez", get(alive))
+        .route("/readyz", get(ready))
+        .method_not_allowed_fallback(wrong_method)
+}
+
+async fn index() -> &'static str {
+    INDEX
+}
+
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+async fn ready(State(office): State<Office>) -> Response {
+    match office.gate.readiness() {
+        Ok(()) => "ok\n".into_response(),
+        Err(reason) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
+    }
+}
+
+async fn metrics(State(office): State<Office>) -> Result<Response, Problem> {
+    let text = TextEncoder::new().encode_to_string(&office.registry.gather()).map_err(|error| {
+        tracing::error!(%error, "metrics cannot be written");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be written")
+    })?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+async fn nodes(State(office): State<Office>) -> Response {
+    Json(office.gate.nodes()).into_response()
+}
+
+async fn node(State(office): State<Office>, Path(id): Path<String>) -> Result<Response, Problem> {
+    office.gate.node(&id).map(|node| Json(node).into_response()).ok_or_else(no_such_node)
+}
+
+async fn drain(State(office): State<Office>, Path(id): Path<String>) -> Result<Response, Problem> {
+    office.gate.drain(&id, true).map(|node| Json(node).into_response()).ok_or_else(no_such_node)
+}
+
+async fn enable(State(office): State<Office>, Path(id): Path<String>) -> Result<Response, Problem> {
+    office.gate.drain(&id, false).map(|node| Json(node).into_response()).ok_or_else(no_such_node)
+}
+
+fn no_such_node() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no node of this id")
+}
+
+async fn explain(State(office): State<Office>, request: Request) -> Result<Response, Problem> {
+    let ask = query::ask(request.uri().query().unwrap_or_default())
+        .map_err(|fault| Problem::new(StatusCode::BAD_REQUEST, fault))?;
+    Ok(Json(office.gate.explain(&ask)).into_response())
+}
+
+async fn nothing_here() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "nothing is here: / lists what there is")
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address takes another method: see Allow")
+}
+
+/// No answer takes longer than this; what is computed meanwhile is dropped.
+async fn within_time(request: Request, next: middleware::Next) -> Response {
+    tokio::time::timeout(serve::ANSWER_TIME, next.run(request)).await.unwrap_or_else(|_| {
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "the answer took too long").into_response()
+    })
+}
+
+/// Answers are for the asker of this moment: no cache keeps them, no page frames or guesses at them.
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

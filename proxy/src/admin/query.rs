@@ -1,0 +1,118 @@
+//! Reads the question of `/api/v1/explain` out of a query string. Pure.
+//!
+//! What is unknown, doubled or missing is refused by name: an answer to another question than the one that was meant
+//! would mislead an operator in an incident.
+
+use std::net::IpAddr;
+
+use crate::decide::client::Scheme;
+use crate::decide::watch::{Film, Method};
+use crate::gate::Ask;
+
+/// `film=UUID&ip=ADDRESS`; `method=GET|HEAD` and `scheme=http|https` if they are not the first. The fault is a
+/// sentence for the operator.
+pub(super) fn ask(query: &str) -> Result<Ask, String> {
+    let (mut film, mut address, mut method, mut scheme) = (None, None, None, None);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value =
+            decoded(value).ok_or_else(|| format!("{name:.32}: a percent sign wants two hex digits"))?;
+        let place = match name {
+            "film" => &mut film,
+            "ip" => &mut address,
+            "method" => &mut method,
+            "scheme" => &mut scheme,
+            _ => return Err(format!("{name:.32}: not known here; known are film, ip, method, scheme")),
+        };
+        if place.replace(value).is_some() {
+            return Err(format!("{name}: given twice"));
+        }
+    }
+    Ok(Ask {
+        film: film_of(film)?,
+        address: address_of(address)?,
+        method: method_of(method.as_deref())?,
+        scheme: scheme_of(scheme.as_deref())?,
+    })
+}
+
+fn film_of(text: Option<String>) -> Result<Film, String> {
+    let text = text.ok_or("film: missing; it is the film's uuid")?;
+    Film::parse(text.as_bytes()).ok_or_else(|| "film: not a uuid of 8-4-4-4-12 hex digits".to_owned())
+}
+
+fn address_of(text: Option<String>) -> Result<IpAddr, String> {
+    let text = text.ok_or("ip: missing; it is the viewer's address")?;
+    text.parse().map_err(|_| "ip: neither an IPv4 nor an IPv6 address".to_owned())
+}
+
+fn method_of(text: Option<&str>) -> Result<Method, String> {
+    match text {
+        None | Some("GET") => Ok(Method::Get),
+        Some("HEAD") => Ok(Method::Head),
+        Some(_) => Err("method: neither GET nor HEAD".to_owned()),
+    }
+}
+
+fn scheme_of(text: Option<&str>) -> Result<Scheme, String> {
+    match text {
+        None | Some("http") => Ok(Scheme::Http),
+        Some("https") => Ok(Scheme::Https),
+        Some(_) => Err("scheme: neither http nor https".to_owned()),
+    }
+}
+
+/// Undoes percent-encoding: clients encode the colons of an IPv6 address. None: not an encoding, or not UTF-8.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let byte = match byte {
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            byte => byte,
+        };
+        bytes.push(byte);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILM: &str = "0b9ab1a5-29d9-4f2d-9d5a-0f1e2d3c4b5a";
+
+    #[track_caller]
+    fn check(query: &str, want: &str) {
+        let query = query.replace("FILM", FILM);
+        let got = ask(&query)
+            .map(|ask| format!("{} {} {} {:?}", ask.film, ask.address, ask.method.as_str(), ask.scheme))
+            .unwrap_or_else(|fault| fault);
+        assert_eq!(got.replace(FILM, "FILM"), want, "{query}");
+    }
+
+    #[test]
+    fn questions() {
+        check("film=FILM&ip=192.0.2.7", "FILM 192.0.2.7 GET Http");
+        check("ip=192.0.2.7&&film=FILM&method=HEAD&scheme=https", "FILM 192.0.2.7 HEAD Https");
+        check("film=FILM&ip=2001%3adb8%3A%3A1", "FILM 2001:db8::1 GET Http");
+        check(&format!("film={}&ip=::1", FILM.to_uppercase()), "FILM ::1 GET Http");
+    }
+
+    #[test]
+    fn faults() {
+        check("", "film: missing; it is the film's uuid");
+        check("film=FILM", "ip: missing; it is the viewer's address");
+        check("film=0b9ab1a529d94f2d9d5a0f1e2d3c4b5a&ip=::1", "film: not a uuid of 8-4-4-4-12 hex digits");
+        check("film=FILM&ip=localhost", "ip: neither an IPv4 nor an IPv6 address");
+        check("film=FILM&ip=::1&method=get", "method: neither GET nor HEAD");
+        check("film=FILM&ip=::1&scheme=ftp", "scheme: neither http nor https");
+        check("film=FILM&ip=::1&ip=::2", "ip: given twice");
+        check("film=FILM&ip=::1&adress=::2", "adress: not known here; known are film, ip, method, scheme");
+        check("film=FILM&ip=%3", "ip: a percent sign wants two hex digits");
+        check("film=FILM&ip=%ff", "ip: a percent sign wants two hex digits");
+    }
+}

@@ -1,0 +1,66 @@
+//! What the demo prints when it is ready: what runs, what to open, what to type.
+
+use super::stage::Stage;
+use super::{FILM, cities, named, witness};
+use crate::cli::table::{Cell, Side, Table};
+use crate::cli::terminal::{Look, Paint};
+
+pub(super) fn text(stage: &Stage, paint: Paint) -> String {
+    let url = stage.film_url();
+    let (strong, faint) =
+        (|text: &str| paint.paint(Look::Strong, text), |text: &str| paint.paint(Look::Faint, text));
+    let far = &cities::ALL[2];
+    let control = stage.actors[2].control();
+    let heir = stage.gate.explain(&witness::ask(far)).alternates.into_iter().next().unwrap_or_default();
+    let config = stage.config_path.display();
+    let mut lines = vec![
+        strong("watchgate demo: one gate, three storage nodes, one film"),
+        String::new(),
+        nodes(stage).render(paint),
+        strong("Watch the film in a browser"),
+        format!("  {url}\n"),
+        strong("Ask as a viewer somewhere else: each is sent to the node of the city"),
+    ];
+    lines.extend(cities::ALL.iter().map(|city| {
+        let note = faint(&format!("# {}: 302 to {}", city.name, city.id));
+        format!("  curl -si -H 'X-Forwarded-For: {}' {url}  {note}", city.viewer)
+    }));
+    lines.extend([
+        format!("\n{}", strong("See why")),
+        format!("  {} -c {config} explain {FILM} --ip {}\n", program(), far.viewer),
+        strong(&format!("Kill {} and bring it back", named(far.id))),
+        format!(
+            "  curl -X POST http://{control}/kill    {}",
+            faint(&format!("# its viewers go to {heir} within two seconds"))
+        ),
+        format!("  curl -X POST http://{control}/revive  {}\n", faint("# and come back")),
+        strong("For operators"),
+        format!("  http://{}/  metrics, health, the fleet as JSON", stage.admin),
+        format!("  {config}\n"),
+        faint("Ctrl-C ends everything. What happens to the nodes is told below."),
+    ]);
+    lines.join("\n")
+}
+
+fn nodes(stage: &Stage) -> Table {
+    let mut table = Table::new([
+        ("node", Side::Left),
+        ("city", Side::Left),
+        ("viewers from", Side::Left),
+        ("S3 at", Side::Left),
+    ]);
+    for actor in &stage.actors {
+        table.row([
+            Cell::new(Look::Strong, actor.city.id),
+            actor.city.name.into(),
+            actor.city.networks.join(", ").into(),
+            actor.node.endpoint().into(),
+        ]);
+    }
+    table
+}
+
+/// This program as it was called, so that the lines can be pasted.
+fn program() -> String {
+    std::env::args().next().filter(|name| !name.is_empty()).unwrap_or_else(|| "watchgate".to_owned())
+}

@@ -1,0 +1,215 @@
+//! `watchgate run`: brings the front door up, keeps it up, and takes it down in order.
+//!
+//! Everything that can fail is done before the first viewer is let in. On the way down the operator's side stays to
+//! the last, so that load balancers read why. Absent on purpose: becoming a daemon, pid files, users; systemd and
+//! containers do that.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use watchgate_config::{Config, Listen};
+
+use super::config_file::Setup;
+use super::terminal::Terminal;
+use super::{Done, Failure, logging, time};
+use crate::access_log::AccessLog;
+use crate::admin;
+use crate::front::{self, FrontDoor, Stopped, files};
+use crate::gate::Gate;
+
+mod standing;
+
+/// Running requests get so long after SIGTERM.
+const GRACE: Duration = Duration::from_secs(30);
+/// The operator's side and the probes get so long after that.
+const LAST_GRACE: Duration = Duration::from_secs(3);
+/// Access lines that wait get so long at the very end.
+const LINES_GRACE: Duration = Duration::from_secs(2);
+/// The pause before a health task that broke is started again.
+const HEALTH_PAUSE: Duration = Duration::from_secs(1);
+
+#[expect(clippy::needless_pass_by_value, reason = "commands own their setup")]
+pub(crate) fn run(setup: Setup) -> Result<Done, Failure> {
+    let config = setup.config();
+    logging::start(&config.log, Terminal::of_process().err)?;
+    // Before anything makes a TLS client. An error says that there is a provider: as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let databases = setup.databases()?;
+    let registry = Registry::new();
+    standing::register(&registry, databases.info(), time::unix_now().as_secs())
+        .map_err(|error| other(&error))?;
+    let mut gate = Gate::new(config.clone(), databases, &registry).map_err(|error| other(&error))?;
+    let log = access_log(config, &registry)?;
+    if let Some(log) = &log {
+        gate = gate.with_access_log(log.clone());
+    }
+
+    let runtime = runtime::Builder::new_multi_thread().enable_all().thread_name("watchgate").build();
+    let runtime = runtime.map_err(|error| Failure::Other(format!("cannot start the runtime: {error}")))?;
+    let done = runtime.block_on(House { gate: Arc::new(gate), registry }.live(&config.listen));
+    // A task that is stuck must not hold up the end.
+    runtime.shutdown_timeout(LAST_GRACE);
+    if log.is_some_and(|log| !log.finish(LINES_GRACE)) {
+        tracing::warn!("access lines are lost: their reader is too slow");
+    }
+    done
+}
+
+fn access_log(config: &Config, registry: &Registry) -> Result<Option<AccessLog>, Failure> {
+    if !config.log.access {
+        return Ok(None);
+    }
+    let log = AccessLog::start(config.log.format, io::stdout());
+    let log = log.map_err(|error| Failure::Other(format!("cannot start the access log: {error}")))?;
+    log.register(registry).map_err(|error| other(&error))?;
+    Ok(Some(log))
+}
+
+fn other(error: &dyn std::error::Error) -> Failure {
+    Failure::Other(error.to_string())
+}
+
+/// What lives as long as the process.
+struct House {
+    gate: Arc<Gate>,
+    registry: Registry,
+}
+
+impl House {
+    async fn live(self, listen: &Listen) -> Result<Done, Failure> {
+        let mut signals = Signals::catch()?;
+        let (viewers_at, operators_at) = (viewers(listen)?, bound("listen.admin", listen.admin)?);
+        let viewers_max = files::claim();
+        let door = FrontDoor::new(Arc::clone(&self.gate), viewers_max, &self.registry);
+        let door = door.map_err(|error| other(&error))?;
+        tell(&viewers_at, &operators_at, viewers_max);
+
+        // Two switches: the front door goes first, the rest stays until it is closed.
+        let (stop_viewers, viewers_stop) = watch::channel(false);
+        let (stop_rest, rest_stop) = watch::channel(false);
+        let health = tokio::spawn(keep_healthy(Arc::clone(&self.gate), rest_stop.clone()));
+        let router = admin::router(Arc::clone(&self.gate), self.registry, listen.admin_token.as_ref());
+        let operators = tokio::spawn(admin::serve(operators_at, router, rest_stop));
+        let viewers = tokio::spawn(async move { door.serve(viewers_at, viewers_stop, GRACE).await });
+
+        let by = signals.next().await;
+        tracing::info!(by, "stopping: no new viewers; a second signal ends everything at once");
+        self.gate.leave();
+        stop_viewers.send_replace(true);
+        let clean = closed(viewers, signals.next()).await;
+        stop_rest.send_replace(true);
+        if clean == Done::Yes {
+            let rest = async { tokio::join!(health, operators) };
+            let _ = tokio::time::timeout(LAST_GRACE, rest).await;
+            tracing::info!("stopped");
+        }
+        Ok(clean)
+    }
+}
+
+/// Waits for the last viewer, the end of the grace time, or a second signal.
+async fn closed(viewers: JoinHandle<Stopped>, again: impl Future<Output = &'static str>) -> Done {
+    tokio::select! {
+        stopped = viewers => {
+            // A panic has been logged, and nobody is left to wait for.
+            let Stopped { cut } = stopped.unwrap_or_default();
+            if cut > 0 {
+                tracing::warn!(cut, "viewers were cut at the end of the grace time");
+            }
+            Done::Yes
+        }
+        by = again => {
+            tracing::warn!(by, "ended at once: running requests are cut");
+            Done::No
+        }
+    }
+}
+
+/// Runs the gate's background work, and starts it again should it ever break: without it no node's fall is noticed.
+async fn keep_healthy(gate: Arc<Gate>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        let work = tokio::spawn(Arc::clone(&gate).run(stop.clone()));
+        if work.await.is_ok() {
+            return;
+        }
+        tracing::error!("health checks broke off and are started again");
+        let _ = tokio::time::timeout(HEALTH_PAUSE, stop.changed()).await;
+    }
+}
+
+fn viewers(listen: &Listen) -> Result<Vec<TcpListener>, Failure> {
+    let key = |index| {
+        if listen.http.len() == 1 { "listen.http".to_owned() } else { format!("listen.http[{index}]") }
+    };
+    listen.http.iter().enumerate().map(|(index, address)| bound(&key(index), *address)).collect()
+}
+
+fn bound(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    front::bind(address).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => "; another process has this port",
+            io::ErrorKind::PermissionDenied => "; ports below 1024 want CAP_NET_BIND_SERVICE",
+            io::ErrorKind::AddrNotAvailable => "; no interface of this host has this address",
+            _ => "",
+        };
+        Failure::Other(format!("{key}: cannot listen on {address}: {error}{hint}"))
+    })
+}
+
+/// One line for each listener, with the port it really got.
+fn tell(viewers: &[TcpListener], operators: &TcpListener, viewers_max: u32) {
+    for listener in viewers {
+        tracing::info!(address = address(listener), viewers_max, "listening for viewers");
+    }
+    tracing::info!(address = address(operators), "listening for operators");
+}
+
+fn address(listener: &TcpListener) -> String {
+    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
+}
+
+/// The two signals that end a process politely.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> Result<Self, Failure> {
+        let catch =
+            |kind| signal(kind).map_err(|error| Failure::Other(format!("cannot catch signals: {error}")));
+        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+    }
+
+    /// The next one's name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_is_the_last_viewers_or_a_second_signal() {
+        let stopped = tokio::spawn(ready(Stopped { cut: 1 }));
+        assert_eq!(closed(stopped, pending()).await, Done::Yes);
+        assert_eq!(closed(tokio::spawn(pending()), ready("SIGTERM")).await, Done::No);
+        let broken = tokio::spawn(async { panic!("a panic on purpose") });
+        assert_eq!(closed(broken, pending()).await, Done::Yes, "nobody is left to wait for");
+    }
+}

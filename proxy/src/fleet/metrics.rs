@@ -1,0 +1,240 @@
+//! Metrics by node: families registered once, handles resolved when a node is built.
+//!
+//! The request path only adds to [`NodeMetrics::redirect`] and [`NodeMetrics::link`] and looks up no label. Labels
+//! are node ids and closed sets of words. Absent on purpose: `credentials_age_seconds`, because credentials do not
+//! change while the gate runs.
+
+use prometheus::core::Collector;
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+use watchgate_config::NodeId;
+
+use crate::decide::health::{Reason, State};
+
+/// Seconds. Probes go from below a millisecond on the same machine to `health.timeout`, 1 s unless it is set.
+const PROBE_BUCKETS_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// The word that stands for a node which an operator drains, whatever its health.
+const DRAINING: &str = "draining";
+
+/// The families, registered once per registry.
+#[derive(Clone, Debug)]
+pub struct NodeFamilies {
+    up: IntGaugeVec,
+    state: IntGaugeVec,
+    transitions: IntCounterVec,
+    probe_seconds: HistogramVec,
+    probe_failures: IntCounterVec,
+    clock_skew: GaugeVec,
+    answers: IntCounterVec,
+}
+
+/// The handles of one node.
+#[derive(Clone, Debug)]
+pub struct NodeMetrics {
+    /// Viewers redirected to it.
+    pub redirect: IntCounter,
+    /// Links to it handed out as JSON.
+    pub link: IntCounter,
+    /// Duration of answered health URLs.
+    pub health_seconds: Histogram,
+    /// Duration of answered signed probes.
+    pub signed_seconds: Histogram,
+    up: IntGauge,
+    unproven: IntGauge,
+    state_up: IntGauge,
+    state_down: IntGauge,
+    draining: IntGauge,
+    to_up: IntCounter,
+    to_down: IntCounter,
+    /// In the order of [`Reason::ALL`].
+    failures: [IntCounter; Reason::ALL.len()],
+    /// The family: a node whose clock is unknown has no series.
+    clock_skew: GaugeVec,
+    id: NodeId,
+}
+
+impl NodeFamilies {
+    /// Makes the families and registers them.
+    ///
+    /// # Errors
+    /// The registry has families of these names already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            IntGaugeVec::new(Opts::new(name, help), labels).and_then(|family| registered(registry, family))
+        };
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            IntCounterVec::new(Opts::new(name, help), labels).and_then(|family| registered(registry, family))
+        };
+        let seconds = HistogramOpts::new(
+            "watchgate_probe_seconds",
+            "Duration of answered probes, connecting included.",
+        );
+        let skew = Opts::new(
+            "watchgate_node_clock_skew_seconds",
+            "The node's clock minus the gate's, by the Date of its last signed probe's answer.",
+        );
+        Ok(Self {
+            up: gauges("watchgate_node_up", "Whether the probes say that the node is up.", &["node"])?,
+            state: gauges(
+                "watchgate_node_state",
+                "1 for the state that the node is in, 0 for the others; draining stands before the state of its health.",
+                &["node", "state"],
+            )?,
+            transitions: counters(
+                "watchgate_node_transitions_total",
+                "Changes of the node's state, by the new one.",
+                &["node", "to"],
+            )?,
+            probe_seconds: HistogramVec::new(seconds.buckets(PROBE_BUCKETS_S.to_vec()), &["node", "probe"])
+                .and_then(|family| registered(registry, family))?,
+            probe_failures: counters(
+                "watchgate_probe_failures_total",
+                "Failed probes; both of a round may fail.",
+                &["node", "reason"],
+            )?,
+            clock_skew: GaugeVec::new(skew, &["node"]).and_then(|family| registered(registry, family))?,
+            answers: counters(
+                "watchgate_answers_total",
+                "Answers that sent a viewer to the node.",
+                &["node", "outcome"],
+            )?,
+        })
+    }
+
+    /// The handles of a node. All series but the clock's exist from here on, at 0.
+    #[must_use]
+    pub fn node(&self, id: &NodeId) -> NodeMetrics {
+        let node = id.as_str();
+        let state = |word: &str| self.state.with_label_values(&[node, word]);
+        let transitions = |to: State| self.transitions.with_label_values(&[node, to.as_str()]);
+        let metrics = NodeMetrics {
+            redirect: self.answers.with_label_values(&[node, "redirect"]),
+            link: self.answers.with_label_values(&[node, "link"]),
+            health_seconds: self.probe_seconds.with_label_values(&[node, "health"]),
+            signed_seconds: self.probe_seconds.with_label_values(&[node, "signed"]),
+            up: self.up.with_label_values(&[node]),
+            unproven: state(State::Unproven.as_str()),
+            state_up: state(State::Up.as_str()),
+            state_down: state(State::Down.as_str()),
+            draining: state(DRAINING),
+            to_up: transitions(State::Up),
+            to_down: transitions(State::Down),
+            failures: Reason::ALL
+                .map(|reason| self.probe_failures.with_label_values(&[node, reason.as_str()])),
+            clock_skew: self.clock_skew.clone(),
+            id: id.clone(),
+        };
+        metrics.show_state(State::Unproven, false);
+        metrics
+    }
+}
+
+impl NodeMetrics {
+    /// Shows what the node is in now: called by the probe task after every round, and by whoever drains it.
+    pub fn show_state(&self, state: State, draining: bool) {
+        let show = |gauge: &IntGauge, is: bool| gauge.set(i64::from(is));
+        show(&self.up, state == State::Up);
+        show(&self.unproven, !draining && state == State::Unproven);
+        show(&self.state_up, !draining && state == State::Up);
+        show(&self.state_down, !draining && state == State::Down);
+        show(&self.draining, draining);
+    }
+
+    /// Counts a change of state; there is none back to unproven.
+    pub fn count_transition(&self, to: State) {
+        match to {
+            State::Up => self.to_up.inc(),
+            State::Down => self.to_down.inc(),
+            State::Unproven => {}
+        }
+    }
+
+    /// Counts a failed probe.
+    pub fn count_failure(&self, reason: Reason) {
+        let counters = Reason::ALL.iter().zip(&self.failures);
+        counters.filter(|(known, _)| **known == reason).for_each(|(_, counter)| counter.inc());
+    }
+
+    /// The node's clock minus ours, in seconds.
+    pub fn show_clock_skew(&self, skew_s: i64) {
+        self.clock_skew.with_label_values(&[self.id.as_str()]).set(skew_s as f64);
+    }
+}
+
+fn registered<F: Collector + Clone + 'static>(registry: &Registry, family: F) -> prometheus::Result<F> {
+    registry.register(Box::new(family.clone()))?;
+    Ok(family)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus::TextEncoder;
+
+    fn metrics() -> (Registry, NodeMetrics) {
+        let registry = Registry::new();
+        let families = NodeFamilies::register(&registry).unwrap();
+        (registry, families.node(&"ams".parse().unwrap()))
+    }
+
+    fn text(registry: &Registry) -> String {
+        TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
+    }
+
+    #[test]
+    fn a_node_is_in_one_state() {
+        let (registry, metrics) = metrics();
+        let check = |state: State, draining: bool, up: i64, expected: &str| {
+            metrics.show_state(state, draining);
+            let text = text(&registry);
+            assert!(text.contains(&format!("watchgate_node_up{{node=\"ams\"}} {up}\n")), "{text}");
+            for word in ["unproven", "up", "down", "draining"] {
+                let line = format!(
+                    "watchgate_node_state{{node=\"ams\",state=\"{word}\"}} {}\n",
+                    i64::from(word == expected)
+                );
+                assert!(text.contains(&line), "{line} is not in {text}");
+            }
+        };
+        check(State::Unproven, false, 0, "unproven");
+        check(State::Up, false, 1, "up");
+        check(State::Up, true, 1, "draining");
+        check(State::Down, true, 0, "draining");
+        check(State::Down, false, 0, "down");
+    }
+
+    #[test]
+    fn failures_and_transitions_are_counted_by_their_words() {
+        let (registry, metrics) = metrics();
+        Reason::ALL.into_iter().enumerate().for_each(|(times, reason)| {
+            (0..=times).for_each(|_| metrics.count_failure(reason));
+        });
+        metrics.count_transition(State::Down);
+        let text = text(&registry);
+        for (times, reason) in Reason::ALL.into_iter().enumerate() {
+            let line =
+                format!("watchgate_probe_failures_total{{node=\"ams\",reason=\"{reason}\"}} {}\n", times + 1);
+            assert!(text.contains(&line), "{line} is not in {text}");
+        }
+        assert!(text.contains("watchgate_node_transitions_total{node=\"ams\",to=\"down\"} 1\n"), "{text}");
+        assert!(text.contains("watchgate_node_transitions_total{node=\"ams\",to=\"up\"} 0\n"), "{text}");
+    }
+
+    #[test]
+    fn a_clock_that_nobody_saw_has_no_series() {
+        let (registry, metrics) = metrics();
+        assert!(!text(&registry).contains("watchgate_node_clock_skew_seconds"));
+        metrics.show_clock_skew(-90);
+        assert!(text(&registry).contains("watchgate_node_clock_skew_seconds{node=\"ams\"} -90\n"));
+    }
+
+    #[test]
+    fn a_registry_takes_one_gate() {
+        let registry = Registry::new();
+        NodeFamilies::register(&registry).unwrap();
+        assert!(NodeFamilies::register(&registry).is_err());
+    }
+}

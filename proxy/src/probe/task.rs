@@ -1,0 +1,212 @@
+//! The one task that owns the health of all nodes: it starts rounds, takes in what they found, and tells the rest.
+//!
+//! Rounds and look-ups run beside it and return here; nothing else writes a machine, a report or an address. Absent
+//! on purpose: what an answer means (`round`), and when a node is due (`schedule`).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
+
+use super::resolve::{Name, Need, Resolve, look_up};
+use super::round::{Asker, Round, Verdict};
+use super::schedule::Schedule;
+use super::tell;
+use crate::decide::health::{Rules, State};
+use crate::fleet::Node;
+use crate::sign::DayKeys;
+
+/// What the task is made from.
+pub(super) struct Parts<'a, R> {
+    pub(super) nodes: &'a [Arc<Node>],
+    pub(super) asker: Asker,
+    pub(super) rules: Rules,
+    /// The region that keys are derived for.
+    pub(super) region: &'a str,
+    pub(super) resolver: R,
+    /// Counts rounds that ended.
+    pub(super) rounds: &'a watch::Sender<u64>,
+}
+
+/// See the module.
+pub(super) struct Task<'a, R> {
+    asker: Arc<Asker>,
+    schedule: Schedule,
+    region: &'a str,
+    resolver: Arc<R>,
+    watched: Vec<Watched>,
+    rounds: JoinSet<Round>,
+    /// Which node a running round is about.
+    running: HashMap<Id, usize>,
+    look_ups: JoinSet<(usize, Result<Vec<SocketAddr>, String>)>,
+    ended: &'a watch::Sender<u64>,
+    /// The last round could not be asked: said once.
+    starved: bool,
+}
+
+struct Watched {
+    node: Arc<Node>,
+    /// None for an address, which needs no resolver.
+    name: Option<Name>,
+    /// Picks among the addresses; moves on when one does not answer.
+    turn: usize,
+    reached: bool,
+    told: tell::Told,
+}
+
+impl<'a, R: Resolve> Task<'a, R> {
+    pub(super) fn new(parts: Parts<'a, R>) -> Self {
+        let now_ms = parts.asker.clock.now_ms();
+        Self {
+            schedule: Schedule::new(parts.nodes.len(), parts.rules, now_ms),
+            watched: parts.nodes.iter().map(|node| Watched::new(node, now_ms)).collect(),
+            asker: Arc::new(parts.asker),
+            region: parts.region,
+            resolver: Arc::new(parts.resolver),
+            rounds: JoinSet::new(),
+            running: HashMap::new(),
+            look_ups: JoinSet::new(),
+            ended: parts.rounds,
+            starved: false,
+        }
+    }
+
+    /// Runs until `shutdown` is true or its sender is gone; what is in flight then is dropped.
+    pub(super) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        loop {
+            let now_ms = self.asker.clock.now_ms();
+            while let Some(index) = self.schedule.start(now_ms) {
+                self.start(index, now_ms);
+            }
+            let wait = self.schedule.wait_ms(now_ms).map(Duration::from_millis);
+            tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|stop| *stop) => return,
+                Some(round) = self.rounds.join_next_with_id() => self.end(round),
+                Some(look_up) = self.look_ups.join_next() => self.resolved(look_up),
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+            }
+        }
+    }
+
+    fn start(&mut self, index: usize, now_ms: u64) {
+        let resolved = self.look_up_if_due(index, now_ms);
+        let watched = &self.watched[index];
+        refresh_keys(&watched.node, self.asker.clock.unix_ms() / 1000, self.region);
+        let (asker, node, turn) = (Arc::clone(&self.asker), Arc::clone(&watched.node), watched.turn);
+        let handle = self.rounds.spawn(async move { asker.round(&node, turn, resolved).await });
+        self.running.insert(handle.id(), index);
+    }
+
+    /// Starts a look-up if it is time for one. A node without an address gets something to wait for.
+    fn look_up_if_due(&mut self, index: usize, now_ms: u64) -> Option<watch::Receiver<()>> {
+        let watched = &mut self.watched[index];
+        let name = watched.name.as_mut()?;
+        let wait = name.wait();
+        if name.need(now_ms, watched.reached) == Need::Refresh {
+            name.starts();
+            let (resolver, node) = (Arc::clone(&self.resolver), Arc::clone(&watched.node));
+            self.look_ups.spawn(async move {
+                let endpoint = &node.config.endpoint;
+                (index, look_up(&*resolver, endpoint.bare_host(), endpoint.port()).await)
+            });
+        }
+        wait
+    }
+
+    fn resolved(&mut self, look_up: Result<(usize, Result<Vec<SocketAddr>, String>), JoinError>) {
+        let Ok((index, found)) = look_up else {
+            tracing::error!("a name's look-up ended by a fault in the gate; please report it");
+            return;
+        };
+        let watched = &mut self.watched[index];
+        let Some(name) = &mut watched.name else { return };
+        let live = &watched.node.live;
+        let is_found = found.is_ok();
+        match found {
+            Ok(addresses) if live.addresses.load().as_deref() != Some(&addresses) => {
+                tell::moved(&watched.node, &addresses);
+                live.addresses.store(Some(Arc::new(addresses)));
+            }
+            Ok(_) => {}
+            Err(cause) => {
+                tracing::debug!(node = watched.node.config.id.as_str(), cause, "the name did not resolve")
+            }
+        }
+        name.ends(self.asker.clock.now_ms(), is_found);
+    }
+
+    fn end(&mut self, round: Result<(Id, Round), JoinError>) {
+        let (id, round) = round.unwrap_or_else(|error| {
+            tracing::error!("a round of probes ended by a fault in the gate; please report it");
+            (error.id(), Round::unasked("a fault in the gate".to_owned()))
+        });
+        // Every round was put there when it started.
+        let Some(index) = self.running.remove(&id) else { return };
+        let now_ms = self.asker.clock.now_ms();
+        let watched = &mut self.watched[index];
+        watched.reached = !round.unreached();
+        if !watched.reached {
+            
+        }
+        let verdict = match round.verdict {
+            Verdict::Good => Ok(()),
+            Verdict::Bad(reason) => Err(reason),
+            Verdict::Unasked => return self.unasked(index, now_ms, &round),
+        };
+        self.starved = false;
+        let transition = self.schedule.finished(index, now_ms, verdict);
+        let times = tell::Times { now_ms, unix_ms: self.asker.clock.unix_ms() };
+        let machine = self.schedule.machine(index);
+        tell::round(&watched.node, machine, transition, &round, &mut watched.told, times);
+        if transition.is_some_and(|change| change.to == State::Down) && self.all_down() {
+            tracing::error!(nodes = self.watched.len(), "no node is up");
+        }
+        self.ended.send_modify(|count| *count += 1);
+    }
+
+    fn unasked(&mut self, index: usize, now_ms: u64, round: &Round) {
+        if !std::mem::replace(&mut self.starved, true) {
+            tracing::error!(
+                cause = round.cause,
+                "this machine cannot probe its nodes; their last states stay"
+            );
+        }
+        self.schedule.unasked(index, now_ms);
+        self.ended.send_modify(|count| *count += 1);
+    }
+
+    fn all_down(&self) -> bool {
+        self.watched.iter().enumerate().all(|(index, _)| self.schedule.machine(index).state() == State::Down)
+    }
+}
+
+impl Watched {
+    fn new(node: &Arc<Node>, now_ms: u64) -> Self {
+        let endpoint = &node.config.endpoint;
+        let literal = endpoint.bare_host().parse::<IpAddr>().ok();
+        if let Some(address) = literal {
+            node.live.addresses.store(Some(Arc::new(vec![SocketAddr::new(address, endpoint.port())])));
+        }
+        Self {
+            node: Arc::clone(node),
+            name: literal.is_none().then(Name::new),
+            turn: 0,
+            reached: true,
+            told: tell::Told::new(now_ms),
+        }
+    }
+}
+
+/// Costs some 10 µs once a day and node, before the round that needs it.
+fn refresh_keys(node: &Node, unix_s: u64, region: &str) {
+    if node.live.keys.load().stale(unix_s) {
+        node.live.keys.store(Arc::new(DayKeys::derive(node.config.secret_key.expose(), unix_s, region)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

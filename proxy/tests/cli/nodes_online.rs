@@ -1,0 +1,122 @@
+//! `sign` and `check --online` against storage nodes that verify every signature.
+
+use serde_json::Value;
+use watchgate_node::{Credential, Fault, Node, Policy, Scope};
+
+use crate::support::{Ended, Place};
+
+const SECRET: &str = "the-secret-of-the-gate";
+
+async fn node(name: &str) -> Node {
+    let node = Node::builder(name).bucket("movies").credential("gate", SECRET).start().await.unwrap();
+    node.put("a film+.mp4", "0123456789", "video/mp4").unwrap();
+    node
+}
+
+fn config(nodes: &[(&str, &Node)], secret: &str, canary: &str) -> String {
+    let mut text = format!("[health]\ncanary = \"{canary}\"\n[bucket]\nname = \"movies\"\n");
+    for (id, node) in nodes {
+        text += &format!(
+            "[[node]]\nid = \"{id}\"\nendpoint = \"{}\"\nat = {{ lat = 0, lon = 0 }}\naccess_key = \"gate\"\n\
+             secret_key = \"{secret}\"\n",
+            node.endpoint()
+        );
+    }
+    text
+}
+
+/// The program runs on a thread of its own, so that the nodes can answer it.
+async fn run(place: Place, args: &'static [&'static str]) -> Ended {
+    tokio::task::spawn_blocking(move || place.run(args)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_signed_link_is_taken_for_its_method_alone() {
+    let node = node("ams").await;
+    let links = config(&[("ams", &node)], SECRET, "");
+    let client = reqwest::Client::new();
+    let get = run(Place::with(&links), &["sign", "ams", "a film+.mp4", "--lifetime", "90s"]).await;
+    assert_eq!((get.code, &*get.err), (Some(0), ""));
+    assert!(get.out.contains("X-Amz-Expires=90&"), "{}", get.out);
+    let answer = client.get(get.out.trim()).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), &*answer.bytes().await.unwrap()), (200, &b"0123456789"[..]));
+    assert_eq!(client.head(get.out.trim()).send().await.unwrap().status(), 403);
+
+    let head = run(Place::with(&links), &["sign", "ams", "a film+.mp4", "--method", "HEAD"]).await;
+    assert_eq!(client.head(head.out.trim()).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn an_unknown_node_is_named_with_those_there_are() {
+    let node = node("ams").await;
+    let ended = run(Place::with(&config(&[("ams", &node)], SECRET, "")), &["sign", "amz", "x"]).await;
+    let expected = "error: there is no node \"amz\"; the configuration has: ams\n";
+    assert_eq!((ended.code, &*ended.out, &*ended.err), (Some(1), "", expected));
+}
+
+#[tokio::test]
+async fn a_good_fleet_is_proved_with_and_without_a_canary() {
+    let (one, two) = (node("one").await, node("two").await);
+    for canary in ["", "a film+.mp4"] {
+        let ended = run(
+            Place::with(&config(&[("one", &one), ("two", &two)], SECRET, canary)),
+            &["check", "--online"],
+        );
+        let ended = ended.await;
+        assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{}", ended.out);
+        let rows = ended.out.lines().filter(|line| line.starts_with("one ") || line.starts_with("two "));
+        let good = if canary.is_empty() { ["good", "none", "good"] } else { ["good"; 3] };
+        let proved = |row: &str| row.split_whitespace().skip(1).take(3).eq(good);
+        assert_eq!(rows.filter(|row| proved(row)).count(), 2, "{}", ended.out);
+    }
+    // Without a canary the link asks for what does not exist, and never for a film.
+    assert!(one.seen().iter().any(|seen| seen.path.contains("no-such-object")));
+}
+
+#[tokio::test]
+async fn every_failure_says_what_to_do() {
+    let node = node("ams").await;
+    let good = config(&[("ams", &node)], SECRET, "");
+    let check = async |config: &str, reasons: [&str; 3], said: &str| {
+        let ended = run(Place::with(config), &["check", "--online"]).await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let row = ended.out.lines().find(|line| line.starts_with("ams ")).unwrap_or_default();
+        assert!(row.split_whitespace().skip(1).take(3).eq(reasons), "{}", ended.out);
+        assert!(ended.out.contains(said), "{said}\n{}", ended.out);
+    };
+    let wrong_key = config(&[("ams", &node)], "not-the-secret-of-the-gate", "");
+    check(&wrong_key, ["bad_signature", "none", "bad_signature"], "check `access_key`, the secret key").await;
+    let no_canary = config(&[("ams", &node)], SECRET, "canary.txt");
+    check(&no_canary, ["good", "no_canary", "no_canary"], "the object of `health.canary` is not").await;
+    let no_bucket = good.replace("\"movies\"", "\"moviez\"");
+    check(&no_bucket, ["no_bucket", "none", "no_bucket"], "check `bucket.name`").await;
+    node.set_clock_skew_s(3600);
+    check(&good, ["clock_skew", "none", "forbidden"], "set both by NTP").await;
+    node.set_clock_skew_s(0);
+    node.faults().set(Fault::Status(503).on(Scope::All));
+    check(&good, ["status", "none", "status"], "read the node's own log").await;
+    node.faults().clear();
+    node.kill().await;
+    check(&good, ["refused", "none", "refused"], "check that the store runs").await;
+    node.revive().await.unwrap();
+    node.freeze();
+    let impatient = good.replace("[health]", "[health]\ninterval = \"200ms\"\ntimeout = \"100ms\"");
+    let ended = run(Place::with(&impatient), &["check", "--online", "--json"]).await;
+    let found: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((ended.code, &found["online"][0]["bucket"]["reason"]), (Some(1), &"timeout".into()));
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_read_is_told_from_a_wrong_one() {
+    let node = node("ams").await;
+    node.add_credential(Credential::new("gate", SECRET));
+    node.set_policy("gate", Policy::NoGetObject).unwrap();
+    let ended =
+        run(Place::with(&config(&[("ams", &node)], SECRET, "a film+.mp4")), &["check", "--online"]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.out.contains("ams canary (forbidden): the node knows us but forbids reading"),
+        "{}",
+        ended.out
+    );
+}

@@ -1,0 +1,235 @@
+//! `watchgate run` as a process: exit codes, signals, and what it says where.
+//!
+//! One process a test, every port free; its own binary, because signals and limits are of a process as a whole.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const WAIT: Duration = Duration::from_secs(30);
+const FILM: &str = "/watch/0b9ab1a5-29d9-4f2d-9d5a-0f1e2d3c4b5a";
+
+fn config(listen: &str, more: &str) -> String {
+    format!(
+        "[listen]\n{listen}\n[log]\nformat = \"json\"\n[bucket]\nname = \"movies\"\n[[node]]\nid = \"msk\"\n\
+         endpoint = \"http://127.0.0.1:1\"\nat = {{ lat = 55.75, lon = 37.62 }}\naccess_key = \"gate\"\n\
+         secret_key = \"not-so-secret\"\n{more}"
+    )
+}
+
+const FREE: &str = "http = [\"127.0.0.1:0\", \"127.0.0.2:0\"]\nadmin = \"127.0.0.1:0\"";
+
+struct Process {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+    _folder: TempDir,
+}
+
+/// Starts it, under a limit of open files if one is given.
+fn run(config: &str, files_max: Option<u32>) -> Process {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("watchgate.toml");
+    fs::write(&path, config).unwrap();
+    let limit = files_max.map(|files| format!("ulimit -n {files}; ")).unwrap_or_default();
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("{limit}exec \"$0\" -c \"$1\" run"), env!("CARGO_BIN_EXE_watchgate")])
+        .arg(&path)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = lines(child.stdout.take().unwrap());
+    let stderr = lines(child.stderr.take().unwrap());
+    Process { child, stdout, stderr, _folder: folder }
+}
+
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        BufReader::new(from).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
+    receiver
+}
+
+impl Process {
+    /// The next stderr line with this message, and its fields.
+    fn says(&self, message: &str) -> Value {
+        let deadline = Instant::now() + WAIT;
+        loop {
+            let line = self.stderr.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let line = line.unwrap_or_else(|_| panic!("never said: {message}"));
+            let fields: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+            if fields["message"].as_str().is_some_and(|said| said.contains(message)) {
+                return fields;
+            }
+        }
+    }
+
+    fn listens(&self, for_whom: &str) -> SocketAddr {
+        self.says(&format!("listening for {for_whom}"))["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    fn ended(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
+        let deadline = Instant::now() + WAIT;
+        // Both pipes end with the process.
+        let read = |from: &Receiver<String>| {
+            let mut lines = Vec::new();
+            while let Ok(line) = from.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                lines.push(line);
+            }
+            lines
+        };
+        let (stdout, stderr) = (read(&self.stdout), read(&self.stderr));
+        assert!(Instant::now() < deadline, "still running; it said {stderr:?}");
+        (self.child.wait().unwrap(), stdout, stderr)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn connect(at: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&at, WAIT).unwrap();
+    stream.set_read_timeout(Some(WAIT)).unwrap();
+    stream
+}
+
+fn send(stream: &mut TcpStream, path: &str) {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").as_bytes()).unwrap();
+}
+
+/// The status of the next answer, without its body.
+fn status(stream: &mut TcpStream) -> u16 {
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).unwrap();
+    std::str::from_utf8(&head[9..]).unwrap().parse().unwrap()
+}
+
+fn get(at: SocketAddr, path: &str) -> u16 {
+    let mut stream = connect(at);
+    send(&mut stream, path);
+    status(&mut stream)
+}
+
+/// The whole answer of the operator's side.
+fn read(at: SocketAddr, path: &str) -> String {
+    let mut stream = connect(at);
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn it_serves_says_where_and_ends_cleanly() {
+    let process = run(&config(FREE, ""), None);
+    let viewers = [process.listens("viewers"), process.listens("viewers")];
+    let operators = process.listens("operators");
+    assert_eq!(viewers.map(|at| get(at, FILM)), [302, 302]);
+    assert_eq!(get(viewers[0], "/elsewhere"), 404);
+    assert_eq!(get(operators, "/livez"), 200);
+    let metrics = read(operators, "/metrics");
+    for family in [
+        concat!("watchgate_build_info{revision=\"unknown\",version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        "watchgate_config_last_success_timestamp_seconds 1",
+        "watchgate_viewer_connections ",
+        "watchgate_access_lines_dropped_total 0",
+    ] {
+        assert!(metrics.contains(family), "no {family} in\n{metrics}");
+    }
+    let mut idle = connect(viewers[0]);
+    send(&mut idle, FILM);
+    assert_eq!(status(&mut idle), 302);
+
+    process.signal("TERM");
+
+    assert_eq!(process.says("stopping")["by"], "SIGTERM");
+    let (exit, stdout, _) = process.ended();
+    assert_eq!(exit.code(), Some(0));
+    let statuses: Vec<u64> = stdout
+        .iter()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).expect("an access line")["http.response.status_code"].clone()
+        })
+        .map(|status| status.as_u64().unwrap())
+        .collect();
+    assert_eq!(statuses, [302, 302, 404, 302]);
+}
+
+#[test]
+fn a_taken_port_is_told_with_its_key() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap();
+    for (listen, key) in [
+        (format!("http = [\"127.0.0.1:0\", \"{at}\"]\nadmin = \"127.0.0.1:0\""), "listen.http[1]"),
+        (format!("http = \"{at}\"\nadmin = \"127.0.0.1:0\""), "listen.http"),
+        (format!("http = \"127.0.0.1:0\"\nadmin = \"{at}\""), "listen.admin"),
+    ] {
+        let (exit, _, stderr) = run(&config(&listen, ""), None).ended();
+        assert_eq!(exit.code(), Some(1), "{stderr:?}");
+        let said = format!("{key}: cannot listen on {at}: ");
+        assert!(stderr.iter().any(|line| line.contains(&said)), "no {said:?} in {stderr:?}");
+    }
+}
+
+#[test]
+fn a_bad_database_is_a_fault_of_the_configuration() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("cities.mmdb");
+    fs::write(&path, "no database").unwrap();
+    let (exit, _, stderr) = run(&config(FREE, &geoip(&path)), None).ended();
+    assert_eq!(exit.code(), Some(78), "{stderr:?}");
+    assert!(stderr.iter().any(|line| line.contains("cities.mmdb")), "{stderr:?}");
+}
+
+fn geoip(database: &Path) -> String {
+    format!("[geoip]\ndatabases = [\"{}\"]\n", database.display())
+}
+
+#[test]
+fn a_viewer_that_is_still_asking_does_not_hold_up_the_end() {
+    let process = run(&config(FREE, ""), None);
+    let mut slow = connect(process.listens("viewers"));
+    slow.write_all(format!("GET {FILM} HTTP/1.1\r\nHo").as_bytes()).unwrap();
+    process.signal("INT");
+    assert_eq!(process.says("stopping")["by"], "SIGINT");
+    assert_eq!(process.ended().0.code(), Some(0));
+}
+
+#[test]
+fn a_small_file_table_makes_viewers_wait_and_breaks_nothing() {
+    let process = run(&config(FREE, ""), Some(64));
+    let told = process.says("listening for viewers");
+    let viewers: SocketAddr = told["address"].as_str().unwrap().parse().unwrap();
+    assert_eq!(told["viewers_max"], 16);
+    let mut waiting: Vec<TcpStream> = (0..100).map(|_| connect(viewers)).collect();
+    process.says("every place is taken");
+    let mut last = connect(viewers);
+    send(&mut last, FILM);
+    waiting.clear();
+    assert_eq!(status(&mut last), 302);
+    process.signal("TERM");
+    assert_eq!(process.ended().0.code(), Some(0));
+}
