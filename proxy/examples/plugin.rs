@@ -26,7 +26,7 @@ impl ProxyHttp for MyProxy {
         Ok(self.gate.handle(session).await? == Outcome::Answered)
     }
 
-    async fn upstream_peer(&self, _: &mut Session, _: &mut ()) -> pingora::Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut ()) -> pingora::Result<Box<HttpPeer>> {
         Ok(Box::new(HttpPeer::new(self.upstream, false, String::new())))
     }
 }

@@ -1,6 +1,6 @@
 //! The command line around the gate: one module a command, and what they share.
 //!
-//! A command returns what it found ([`Done`]) or why it could not be done ([`Failure`]); exit codes are made of them
+//! A command returns what it found (`Done`) or why it could not be done (`Failure`); exit codes are made of them
 //! here and nowhere else. The decisions themselves are the library's: a command only asks and prints.
 
 mod admin_client;

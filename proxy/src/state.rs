@@ -47,7 +47,7 @@ impl Snapshot {
         now_unix_ms: u64,
     ) -> Self {
         let nodes = config.nodes.iter().map(|node| {
-            let live = known.get(&node.id).map(Arc::clone).unwrap_or_else(|| {
+            let live = known.get(&node.id).cloned().unwrap_or_else(|| {
                 let keys =
                     DayKeys::derive(node.secret_key.expose(), now_unix_ms / 1000, &config.bucket.region);
                 Arc::new(Live::new(keys, now_unix_ms))

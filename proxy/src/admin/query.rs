@@ -88,9 +88,10 @@ mod tests {
     #[track_caller]
     fn check(query: &str, want: &str) {
         let query = query.replace("FILM", FILM);
-        let got = ask(&query)
-            .map(|ask| format!("{} {} {} {:?}", ask.film, ask.address, ask.method.as_str(), ask.scheme))
-            .unwrap_or_else(|fault| fault);
+        let got = ask(&query).map_or_else(
+            |fault| fault,
+            |ask| format!("{} {} {} {:?}", ask.film, ask.address, ask.method.as_str(), ask.scheme),
+        );
         assert_eq!(got.replace(FILM, "FILM"), want, "{query}");
     }
 

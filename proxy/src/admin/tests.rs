@@ -201,23 +201,37 @@ async fn a_name_that_may_be_a_strangers_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_nobody_that_does_nothing() {
+async fn a_stop_finishes_who_asks_and_waits_for_nobody_that_does_nothing() {
     let registry = Registry::new();
     let gate = a_gate(&registry, "10m");
     let running = start(&gate, &registry, None).await;
-    let mut silent = TcpStream::connect(running.at).await.unwrap();
-    let mut half = TcpStream::connect(running.at).await.unwrap();
-    half.write_all(b"GET /livez HTTP/1.1\r\nHo").await.unwrap();
-    let mut idle = TcpStream::connect(running.at).await.unwrap();
-    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let [mut idle, mut asking, mut silent, mut stuck] = [
+        connected(&running, "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await,
+        connected(&running, "GET /livez HTTP/1.1\r\nho").await,
+        connected(&running, "").await,
+        connected(&running, "GET /livez HTTP/1.1\r\nho").await,
+    ];
     assert_ne!(timeout(WAIT, idle.read(&mut [0; 1024])).await.unwrap().unwrap(), 0);
 
     running.stop.send_replace(true);
 
+    assert!(is_closed(&mut idle).await, "who waits between requests is sent away at once");
+    asking.write_all(b"st: localhost\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(WAIT, asking.read_to_string(&mut answer)).await.expect("an answer in time").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     timeout(WAIT, running.served).await.expect("stopped in time").unwrap();
-    for stream in [&mut silent, &mut half, &mut idle] {
-        assert!(matches!(timeout(WAIT, stream.read(&mut [0; 64])).await, Ok(Ok(0) | Err(_))));
-    }
+    assert!(is_closed(&mut silent).await && is_closed(&mut stuck).await);
+}
+
+async fn connected(running: &Running, says: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(running.at).await.unwrap();
+    stream.write_all(says.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    matches!(timeout(WAIT, stream.read(&mut [0; 64])).await, Ok(Ok(0) | Err(_)))
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ impl Terminal {
     /// # Errors
     /// stdout cannot take it (a full disk); a closed pipe is none.
     #[expect(clippy::unused_self, reason = "whoever writes has been given the right to")]
-    pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn data(self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
         let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
@@ -70,18 +70,18 @@ impl Terminal {
     }
 
     /// Writes data and says how the command ended.
-    pub(crate) fn done(&self, text: &str, done: Done) -> Result<Done, Failure> {
+    pub(crate) fn done(self, text: &str, done: Done) -> Result<Done, Failure> {
         self.data(text).map(|()| done)
     }
 
     /// Writes a line of talk to stderr; if nobody hears it, that is that.
     #[expect(clippy::unused_self, reason = "whoever writes has been given the right to")]
-    pub(crate) fn talk(&self, text: &str) {
+    pub(crate) fn talk(self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
     /// Says why a command failed.
-    pub(crate) fn failure(&self, failure: &Failure) {
+    pub(crate) fn failure(self, failure: &Failure) {
         self.talk(&format!("{} {failure}", self.err.paint(Look::Bad, "error:")));
     }
 }

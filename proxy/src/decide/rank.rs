@@ -135,7 +135,7 @@ pub struct Question<'a> {
     pub near: Option<Near<'a>>,
 }
 
-/// One node with its figures; the smaller [`Scored::key`], the better.
+/// One node with its figures; [`Ranking`] keeps the best ones in order.
 #[derive(Clone, Copy, Debug)]
 pub struct Scored {
     /// Index into the fleet.

@@ -65,8 +65,8 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
 fn place(sited: &Sited) -> PlaceView {
     let place = &sited.place;
     PlaceView {
-        lat: place.at.map(|at| at.lat()),
-        lon: place.at.map(|at| at.lon()),
+        lat: place.at.map(watchgate_geoip::Coordinates::lat),
+        lon: place.at.map(watchgate_geoip::Coordinates::lon),
         radius_km: place.radius_km,
         country: place.country.map(|country| country.to_string()),
         continent: place.continent.map(|continent| continent.to_string()),

@@ -29,8 +29,9 @@ impl RequestId {
         // Fibonacci hashing (Knuth, TAOCP 3, 6.4): odd, so no two numbers become one.
         let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut id = Self { text: [0; Self::LEN_MAX], len: 16 };
-        for (digit, shift) in id.text[..16].iter_mut().zip((0..16).rev()) {
-            *digit = b"0123456789abcdef"[(mixed >> (4 * shift)) as usize & 15];
+        for (pair, byte) in id.text[..16].chunks_exact_mut(2).zip(mixed.to_be_bytes()) {
+            pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+            pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
         }
         id
     }

@@ -126,7 +126,7 @@ fn answer(
     match asked {
         Ok(Asked::Film { film, method }) => {
             let wants_json = accept::wants_json(lines(head, &ACCEPT));
-            film_answer(gate, snapshot, arrival, &asking, Wanted { film, method, wants_json })
+            film_answer(gate, snapshot, arrival, &asking, &Wanted { film, method, wants_json })
         }
         Ok(Asked::Preflight) => {
             gate.metrics.preflight.inc();
@@ -163,6 +163,7 @@ fn refused(
     Ok((refuse::refuse(refusal, asking, close)?, told))
 }
 
+#[derive(Clone, Copy)]
 struct Wanted {
     film: Film,
     method: Method,
@@ -174,7 +175,7 @@ fn film_answer(
     snapshot: &Snapshot,
     arrival: &Arrival,
     asking: &Asking<'_>,
-    wanted: Wanted,
+    wanted: &Wanted,
 ) -> Result<(Answer, Told)> {
     let plan = choose(gate, snapshot, &arrival.viewer, &wanted.film, 1);
     let Some(winner) = plan.winner() else {

@@ -133,7 +133,7 @@ impl<'a, R: Resolve> Task<'a, R> {
             }
             Ok(_) => {}
             Err(cause) => {
-                tracing::debug!(node = watched.node.config.id.as_str(), cause, "the name did not resolve")
+                tracing::debug!(node = watched.node.config.id.as_str(), cause, "the name did not resolve");
             }
         }
         name.ends(self.asker.clock.now_ms(), is_found);
@@ -150,7 +150,7 @@ impl<'a, R: Resolve> Task<'a, R> {
         let watched = &mut self.watched[index];
         watched.reached = !round.unreached();
         if !watched.reached {
-            
+            watched.turn = watched.turn.wrapping_add(1);
         }
         let verdict = match round.verdict {
             Verdict::Good => Ok(()),

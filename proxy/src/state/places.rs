@@ -103,7 +103,7 @@ impl Places {
         for rule in &geoip.rules {
             match &rule.target {
                 RuleTarget::At(place) => {
-                    at.push((rule.matcher, Ruled { at: *place, cache: RecordCache::new(RULED_MAX) }))
+                    at.push((rule.matcher, Ruled { at: *place, cache: RecordCache::new(RULED_MAX) }));
                 }
                 RuleTarget::Nodes(ids) => {
                     nodes.push((rule.matcher, named.len()));

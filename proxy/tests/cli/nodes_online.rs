@@ -14,15 +14,15 @@ async fn node(name: &str) -> Node {
 }
 
 fn config(nodes: &[(&str, &Node)], secret: &str, canary: &str) -> String {
-    let mut text = format!("[health]\ncanary = \"{canary}\"\n[bucket]\nname = \"movies\"\n");
-    for (id, node) in nodes {
-        text += &format!(
+    let node = |(id, node): &(&str, &Node)| {
+        format!(
             "[[node]]\nid = \"{id}\"\nendpoint = \"{}\"\nat = {{ lat = 0, lon = 0 }}\naccess_key = \"gate\"\n\
              secret_key = \"{secret}\"\n",
             node.endpoint()
-        );
-    }
-    text
+        )
+    };
+    let nodes: String = nodes.iter().map(node).collect();
+    format!("[health]\ncanary = \"{canary}\"\n[bucket]\nname = \"movies\"\n{nodes}")
 }
 
 /// The program runs on a thread of its own, so that the nodes can answer it.

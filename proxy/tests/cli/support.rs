@@ -119,7 +119,7 @@ struct Location {
 fn cities() -> Vec<u8> {
     let mut database = Database::default();
     database.metadata.ip_version = metadata::IpVersion::V4;
-    database.metadata.database_type = "Test-City".to_owned();
+    "Test-City".clone_into(&mut database.metadata.database_type);
     database.metadata.binary_format_major_version = 2;
     for (network, iso_code, latitude, longitude) in
         [("192.0.2.0/24", "NL", 52.0, 5.0), ("203.0.113.0/24", "BR", -23.0, -46.0)]

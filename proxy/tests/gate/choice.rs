@@ -89,7 +89,7 @@ async fn while_everything_is_down_the_policy_answers() {
                 let seconds: u64 = got.header("retry-after").parse().expect("seconds");
                 assert!((1..=10).contains(&seconds));
                 assert_eq!(got.json()["status"], 503);
-                assert_eq!(gate.gate.readiness().is_err(), true);
+                assert!(gate.gate.readiness().is_err());
             }
         }
     }

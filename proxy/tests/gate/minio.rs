@@ -44,7 +44,7 @@ async fn status(method: Method, url: &str) -> u16 {
 async fn links_play_at_the_nearest_node_and_altered_ones_do_not() {
     let Some(tools) = tools("links_play_at_the_nearest_node_and_altered_ones_do_not") else { return };
     let cluster = Cluster::start(&tools, 3).await;
-    cluster.put(KEY, &film()).await;
+    cluster.put(KEY, &film());
     let gate = gate(&cluster).await;
     for (node, viewer) in cluster.nodes.iter().zip([AMSTERDAM, SINGAPORE, SAO_PAULO]) {
         cluster.until_replicated(KEY).await;
@@ -110,7 +110,7 @@ async fn keys_of_every_kind_are_signed_as_minio_reads_them() {
     for key in
         ["two words.mp4", "a+b%20c.mp4", "(brackets) & 'quotes'!.mp4", "тест/電影 ü.mp4", "tilde~=@:,;$*.mp4"]
     {
-        cluster.put(key, b"bytes").await;
+        cluster.put(key, b"bytes");
         let time = link_time(now_s, 1, 60);
         let link = |method| target.presign(&day(time.signed_at_s()), method, key, None, time);
         assert_eq!(status(Method::GET, &link(watchgate::sign::Method::Get)).await, 200, "{key}");
@@ -138,7 +138,7 @@ async fn keys_of_every_kind_are_signed_as_minio_reads_them() {
 async fn a_frozen_node_is_down_in_time_and_a_killed_one_comes_back() {
     let Some(tools) = tools("a_frozen_node_is_down_in_time_and_a_killed_one_comes_back") else { return };
     let mut cluster = Cluster::start(&tools, 2).await;
-    cluster.put(KEY, &film()).await;
+    cluster.put(KEY, &film());
     cluster.until_replicated(KEY).await;
     let gate = gate(&cluster).await;
     let at = |cluster: &Cluster, node: usize| cluster.nodes[node].endpoint();
@@ -172,7 +172,7 @@ async fn a_frozen_node_is_down_in_time_and_a_killed_one_comes_back() {
 async fn wrong_keys_buckets_and_permissions_are_named() {
     let Some(tools) = tools("wrong_keys_buckets_and_permissions_are_named") else { return };
     let cluster = Cluster::start(&tools, 1).await;
-    cluster.put("canary", b"tweet").await;
+    cluster.put("canary", b"tweet");
     let endpoint = cluster.nodes[0].endpoint();
     let canary = format!("{}\ncanary = \"canary\"", health());
     let gate = Setup::new()

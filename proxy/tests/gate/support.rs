@@ -1,6 +1,7 @@
 //! Gates, nodes and viewers for the stories.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub(crate) const CITIES: [(&str, f64, f64, &str); 3] = [
 ];
 
 /// How long a story waits for a state before it fails: far more than it takes, even on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A gate before its nodes, and a viewer's client.
 pub(crate) struct TestGate {
@@ -101,20 +102,20 @@ impl Setup {
         if !self.extra.contains("[health]") {
             text.push_str("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\nslow_start = \"0s\"\n");
         }
-        text.push_str(&format!("[watch]\n{}\n{}", self.watch, self.extra));
+        let _ = write!(text, "[watch]\n{}\n{}", self.watch, self.extra);
         for (_, lat, lon, network) in CITIES {
-            text.push_str(&format!(
-                "[[geoip.rule]]\ncidr = \"{network}\"\nat = {{ lat = {lat}, lon = {lon} }}\n"
-            ));
+            let _ =
+                write!(text, "[[geoip.rule]]\ncidr = \"{network}\"\nat = {{ lat = {lat}, lon = {lon} }}\n");
         }
         for (id, endpoint, access, secret, keys) in &self.nodes {
             let city =
                 CITIES.iter().find(|(city, ..)| id.starts_with(city)).expect("a node in one of the cities");
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "[[node]]\nid = \"{id}\"\nendpoint = \"{endpoint}\"\nat = {{ lat = {}, lon = {} }}\n\
                  access_key = \"{access}\"\nsecret_key = \"{secret}\"\n{keys}\n",
                 city.1, city.2
-            ));
+            );
         }
         text
     }

@@ -58,6 +58,7 @@ struct Running {
     served: JoinHandle<Stopped>,
 }
 
+#[expect(clippy::unused_async, reason = "a listener needs the runtime")]
 async fn start(viewers_max: u32, grace: Duration) -> Running {
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let at = listener.local_addr().unwrap();

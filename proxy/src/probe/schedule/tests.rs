@@ -73,7 +73,7 @@ impl Simulation {
 #[test]
 fn a_frozen_node_is_down_in_time_whenever_it_freezes() {
     let check = |count: usize, rules: Rules| {
-        for (turn, from_ms) in (20_000..22_100).step_by(37).enumerate() {
+        for (turn, from_ms) in (10..4_000).chain(20_000..22_100).step_by(37).enumerate() {
             let index = turn % count;
             let fleet =
                 Simulation::new(count, rules).freeze(index, from_ms, u64::MAX).run_until(from_ms + 60_000);

@@ -173,7 +173,7 @@ impl Cluster {
     }
 
     /// Uploads to the source.
-    pub(crate) async fn put(&self, key: &str, bytes: &[u8]) {
+    pub(crate) fn put(&self, key: &str, bytes: &[u8]) {
         let mut child = self
             .command(&["pipe", &format!("n0/movies/{key}")])
             .stdin(Stdio::piped())
