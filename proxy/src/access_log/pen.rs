@@ -160,11 +160,16 @@ impl Pen<'_> {
     }
 
     fn escaped(&mut self, bytes: &[u8]) {
+        // Nearly always: a path is asked for by a player, and everything else is a word of ours.
+        if let (true, Ok(plain)) = (bytes.iter().all(|byte| is_plain(*byte)), str::from_utf8(bytes)) {
+            self.out.push_str(plain);
+            return;
+        }
         for chunk in bytes.utf8_chunks() {
             let mut plain_from = 0;
             let valid = chunk.valid();
             for (at, letter) in valid.char_indices() {
-                if matches!(letter, ' '..='~') && letter != '"' && letter != '\\' {
+                if u8::try_from(letter).is_ok_and(is_plain) {
                     continue;
                 }
                 self.out.push_str(&valid[plain_from..at]);
@@ -188,6 +193,11 @@ impl Pen<'_> {
             let _ = write!(self.out, "\\u{unit:04x}");
         }
     }
+}
+
+/// Whether a byte can stand between quotes as it is.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 /// Whether a byte can stand in a text value without quotes.

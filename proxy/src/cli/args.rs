@@ -94,7 +94,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Also ask every node: health page, clock, bucket, and a signed link through its public address
+    /// Also ask every node: clock, bucket, and a signed link through its public address
     ///
     /// Exit code 1 if a node fails.
     #[arg(long)]

@@ -224,17 +224,20 @@ impl Ranking {
 /// Without a full node in the way the scan reads only as many nodes as it must: a node whose distance
 /// alone costs more than the worst score on the list cannot enter it.
 pub fn rank(question: &Question<'_>, nodes: &impl Nodes, depth: usize) -> Ranking {
-    let mut ranking = Ranking::default();
     let named = |node: usize| question.rules.iter().find(|(_, of_tier)| of_tier.contains(&node));
     let depth = depth.max(1);
-    for (tier, of_tier) in question.rules {
-        for &node in of_tier {
-            if named(node).is_some_and(|(best, _)| *best == tier) {
-                ranking.offer(score(question, nodes, node, tier, nodes.distance_km(node)), depth);
+    let ruled = || {
+        let mut ranking = Ranking::default();
+        for (tier, of_tier) in question.rules {
+            for &node in of_tier {
+                if named(node).is_some_and(|(best, _)| *best == tier) {
+                    ranking.offer(score(question, nodes, node, tier, nodes.distance_km(node)), depth);
+                }
             }
         }
-    }
-    let ruled = ranking.clone();
+        ranking
+    };
+    let mut ranking = ruled();
     if let Some(near) = question.near {
         for &(node, distance_km) in near.nodes {
             if ranking.is_settled(distance_km, depth) {
@@ -248,7 +251,7 @@ pub fn rank(question: &Question<'_>, nodes: &impl Nodes, depth: usize) -> Rankin
         if near.nodes.len() >= nodes.count() {
             return ranking;
         }
-        ranking = ruled;
+        ranking = ruled();
     }
     for node in (0..nodes.count()).filter(|&node| named(node).is_none()) {
         ranking.offer(score(question, nodes, node, Tier::Geo, nodes.distance_km(node)), depth);
