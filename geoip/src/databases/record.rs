@@ -1,8 +1,8 @@
 //! The fields of a record that make a place, read in one pass.
 //!
-//! Nested names are those of `MaxMind` and DB-IP; flat names are those of ip-location-db, which
-//! writes coordinates as text because it has empty ones. A value of an unexpected type is unknown and not
-//! an error: only a record that cannot be walked is one.
+//! Nested names are those of `MaxMind` and DB-IP; flat names are those of ip-location-db, whose releases
+//! write coordinates as 32-bit numbers or as text, which has an empty form for unknown. A value of an
+//! unexpected type is unknown and not an error: only a record that cannot be walked is one.
 //!
 //! `registered_country` and `represented_country` are left out on purpose. They say where the network's
 //! holder is registered and whose embassy or base it is, and the addresses that have them without a

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use maxminddb_writer::Database;
 use maxminddb_writer::metadata::IpVersion;
+use maxminddb_writer::paths::IpAddrWithMask;
 use serde_json::json;
 use watchgate_geoip::{DATABASES_MAX, DatabaseFault, DatabaseKind, Databases};
 
@@ -38,6 +40,21 @@ fn flat_files_for_each_family() {
     check(&[&v4], "198.51.100.130", "JP");
     check(&[&v4], "203.0.113.7", "0,0");
     check(&[&v6], "2001:db8:8000::", "BR");
+}
+
+/// JSON has no 32-bit numbers, and flat files have.
+#[test]
+fn flat_coordinates_of_32_bits() {
+    #[derive(serde::Serialize)]
+    struct Row {
+        latitude: f32,
+        longitude: f32,
+    }
+    let mut database = Database::default();
+    database.metadata.binary_format_major_version = 2;
+    let record = database.insert_value(Row { latitude: 52.5, longitude: -0.25 }).unwrap();
+    database.insert_node("192.0.2.0/24".parse::<IpAddrWithMask>().unwrap(), record);
+    check(&[&database.write_to(Vec::new()).unwrap()], "192.0.2.9", "52.5,-0.25");
 }
 
 #[test]
