@@ -68,7 +68,7 @@ fn decision(c: &mut Criterion) {
             bench.iter(|| rank(black_box(&site.question(1)), &view, count as usize));
         });
         c.bench_function(&format!("decision/{count}"), |bench| {
-            bench.iter(|| decide(&snapshot, black_box(address)))
+            bench.iter(|| decide(&snapshot, black_box(address)));
         });
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     let snapshot = gate.snapshot.load();
     let address = ask.address.to_canonical();
     let viewer = Viewer { address: Some(address), from: AddressFrom::Peer, scheme: ask.scheme };
-    let plan = choose(gate, &snapshot, &viewer, &ask.film, snapshot.fleet.nodes.len());
+    let (plan, _) = choose(gate, &snapshot, &viewer, &ask.film, snapshot.fleet.nodes.len());
     let site = snapshot.places.site(viewer.address);
     let view = View {
         snapshot: &snapshot,

@@ -23,6 +23,7 @@ use crate::decide::{accept, client};
 use crate::fleet::Node;
 use crate::refusal::Refusal;
 use crate::sign::{self, DayKey, LinkTime, link_time};
+use crate::state::places::PlaceFrom;
 use crate::state::{Snapshot, View};
 
 use super::request_id::RequestId;
@@ -177,7 +178,8 @@ fn film_answer(
     asking: &Asking<'_>,
     wanted: &Wanted,
 ) -> Result<(Answer, Told)> {
-    let plan = choose(gate, snapshot, &arrival.viewer, &wanted.film, 1);
+    let (plan, from) = choose(gate, snapshot, &arrival.viewer, &wanted.film, 1);
+    gate.metrics.located(from);
     let Some(winner) = plan.winner() else {
         let refusal = Refusal::NoNode { retry_after_s: retry_after_s(snapshot) };
         return refused(gate, arrival, asking, refusal, Some(wanted.film));
@@ -210,16 +212,15 @@ fn film_answer(
     Ok((answer, told))
 }
 
-/// The choice for one viewer: `explain` and every answer take it here.
+/// The choice for one viewer, and where the viewer's place comes from: `explain` and every answer take it here.
 pub(super) fn choose(
     gate: &Gate,
     snapshot: &Snapshot,
     viewer: &client::Viewer,
     film: &Film,
     depth: usize,
-) -> Plan {
+) -> (Plan, PlaceFrom) {
     let site = snapshot.places.site(viewer.address);
-    gate.metrics.located(site.sited().from);
     let view = View {
         snapshot,
         site: &site,
@@ -227,7 +228,8 @@ pub(super) fn choose(
         https_only: viewer.scheme == client::Scheme::Https,
         assume_up: gate.assume_up,
     };
-    plan(&site.question(group_key(viewer.address, film)), &view, snapshot.policy, depth)
+    let plan = plan(&site.question(group_key(viewer.address, film)), &view, snapshot.policy, depth);
+    (plan, site.sited().from)
 }
 
 /// The hash of viewer group and film; viewers without an address are one group.
