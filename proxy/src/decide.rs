@@ -5,8 +5,11 @@
 
 pub mod accept;
 pub mod client;
+pub mod conditional;
 pub mod decision;
 pub mod health;
+pub mod media;
 pub mod plan;
+pub mod range;
 pub mod rank;
 pub mod watch;
