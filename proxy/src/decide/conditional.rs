@@ -62,20 +62,18 @@ where
     L: Iterator<Item = &'a [u8]>,
 {
     let tag = film.tag();
-    // Whether the film is newer than the one date of a field.
-    let modified_since = |lines: L| {
+    let is_unmodified_since = |lines: L| {
         let since = parse_http_date(only(lines)?, now_unix_s)?;
-        Some(i64::try_from(film.last_modified_unix_s?).unwrap_or(i64::MAX) > since)
+        Some(i64::try_from(film.last_modified_unix_s?).unwrap_or(i64::MAX) <= since)
     };
-    let is_this = names(asked.if_match, |named| tag.is_some_and(|tag| tag.equals_strongly(named)));
-    if !is_this
-        .or_else(|| modified_since(asked.if_unmodified_since).map(|modified| !modified))
-        .unwrap_or(true)
-    {
+    let is_meant = names(asked.if_match, |named| tag.is_some_and(|tag| tag.equals_strongly(named)))
+        .or_else(|| is_unmodified_since(asked.if_unmodified_since));
+    if is_meant == Some(false) {
         return Verdict::Failed;
     }
-    let is_had = names(asked.if_none_match, |named| tag.is_some_and(|tag| tag.equals_weakly(named)));
-    if is_had.or_else(|| modified_since(asked.if_modified_since).map(|modified| !modified)).unwrap_or(false) {
+    let is_had = names(asked.if_none_match, |named| tag.is_some_and(|tag| tag.equals_weakly(named)))
+        .or_else(|| is_unmodified_since(asked.if_modified_since));
+    if is_had == Some(true) {
         return Verdict::NotModified;
     }
     Verdict::Go

@@ -83,8 +83,8 @@ fn says_something(value: &str) -> bool {
 }
 
 fn by_ending(key: &str) -> &'static str {
-    let file = key.rsplit_once('/').map_or(key, |(_, file)| file);
-    let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending).as_bytes();
+    // A dot in a folder's name leaves a slash in the ending, and no row has one.
+    let ending = key.rsplit_once('.').map_or("", |(_, ending)| ending).as_bytes();
     let mut lower = [0; ENDING_BYTES_MAX];
     let Some(lower) = lower.get_mut(..ending.len()) else { return OCTET_STREAM };
     lower.copy_from_slice(ending);

@@ -22,7 +22,7 @@ const MONTHS: [&[u8]; 12] =
 ///
 /// Read are `Sun, 06 Nov 1994 08:49:37 GMT` and the obsolete `Sunday, 06-Nov-94 08:49:37 GMT` and
 /// `Sun Nov  6 08:49:37 1994`. `now_unix_s` is for the second alone: of the years its two digits may mean it
-/// is the last one that is no more than 50 ahead.
+/// is the last that puts the date no more than 50 years ahead.
 #[must_use]
 pub fn parse_http_date(value: &[u8], now_unix_s: u64) -> Option<i64> {
     let value = value.trim_ascii();
@@ -91,8 +91,11 @@ fn rfc850_date(mut text: Cursor<'_>, now_unix_s: u64) -> Option<i64> {
     let second = text.second_of_day()?;
     text.literal(b" GMT")?;
     text.end()?;
-    let latest = day_of(now_unix_s)?.year() + 50;
-    unix_s(latest - (latest - year_of_century) % 100, month, day, second)
+    let limit = day_of(now_unix_s)?.saturating_add(jiff::Span::new().years(50));
+    let limit_s = seconds(limit) + (now_unix_s % DAY_S).cast_signed();
+    let latest = limit.year() - (limit.year() - year_of_century) % 100;
+    let named = unix_s(latest, month, day, second)?;
+    if named <= limit_s { Some(named) } else { unix_s(latest - 100, month, day, second) }
 }
 
 fn asctime_date(mut text: Cursor<'_>) -> Option<i64> {
@@ -113,7 +116,12 @@ fn asctime_date(mut text: Cursor<'_>) -> Option<i64> {
 /// `None` if the calendar has no such day.
 fn unix_s(year: i16, month: i16, day: i16, second_of_day: i64) -> Option<i64> {
     let day = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
-    Some(day.duration_since(EPOCH).as_secs() + second_of_day)
+    Some(seconds(day) + second_of_day)
+}
+
+/// From the epoch to the beginning of this day.
+fn seconds(day: Date) -> i64 {
+    day.duration_since(EPOCH).as_secs()
 }
 
 /// What is still to be read. Every step takes something off the front, or is `None`.

@@ -93,6 +93,7 @@ fn what_is_no_http_date_is_none() {
         "Sun, 06 Nvm 1994 08:49:37 GMT",
         "Sun, -6 Nov 1994 08:49:37 GMT",
         "Sun, 06 Nov +994 08:49:37 GMT",
+        "Sun, 06 Nov 199: 08:49:37 GMT",
         "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
     ] {
         check(bad, None);
@@ -111,8 +112,13 @@ fn two_digits_name_the_last_year_not_more_than_50_ahead() {
         assert_eq!(year(text, NOW), expected);
     }
     assert_eq!(year("94", NOW), "1994");
-    assert_eq!(year("20", 0), "2020");
-    assert_eq!(year("21", 0), "1921");
+    // To the second: NOW and 50 years later, 2076-11-23 09:00:00.
+    let ahead = |text: &str| parse_http_date(text.as_bytes(), NOW);
+    assert_eq!(ahead("Monday, 23-Nov-76 09:00:00 GMT"), Some(3_373_347_600));
+    assert_eq!(ahead("Tuesday, 23-Nov-76 09:00:01 GMT"), Some(217_587_601));
+    assert_eq!(ahead("Friday, 31-Dec-76 00:00:00 GMT"), Some(220_838_400));
+    assert_eq!(year("19", 0), "2019");
+    assert_eq!(year("20", 0), "1920");
     assert_eq!(year("70", 0), "1970");
 }
 
