@@ -49,12 +49,17 @@ impl ObjectTemplate {
                 Part::Literal(text) => out.push_str(text),
                 Part::Slice { from, to } => (*from..*to).for_each(|index| out.push(digit(film, index))),
                 Part::Uuid => {
-                    for index in 0..DIGITS {
-                        if HYPHENS.contains(&index) {
-                            out.push('-');
+                    let mut text = [b'-'; 36];
+                    let mut at = 0;
+                    for (index, byte) in film.iter().enumerate() {
+                        if matches!(index, 4 | 6 | 8 | 10) {
+                            at += 1;
                         }
-                        out.push(digit(film, index));
+                        text[at] = HEX[usize::from(byte >> 4)];
+                        text[at + 1] = HEX[usize::from(byte & 15)];
+                        at += 2;
                     }
+                    out.push_str(std::str::from_utf8(&text).unwrap_or_default());
                 }
             }
         }

@@ -22,7 +22,9 @@ mod pen;
 /// Lines that may wait for the writer: about 3 MiB at the usual length.
 const QUEUE_LINES: usize = 8192;
 /// Strings kept for reuse; more than these are freed.
-const SPARE_STRINGS: usize = 1024;
+const SPARE_STRINGS: usize = 256;
+/// As many waiting lines wake the writer: what they fill still lies in the processor's cache.
+const WAKE_LINES: usize = 256;
 /// How long lines gather into one write while requests keep coming.
 const GATHER: Duration = Duration::from_millis(25);
 /// Bytes gathered before they are written, whatever else waits.
@@ -157,7 +159,7 @@ impl Handle {
         let rest = shared.rest.load(Ordering::SeqCst);
         let wanted = match rest {
             NAPPING => true,
-            GATHERING => shared.lines.len() >= QUEUE_LINES / 2,
+            GATHERING => shared.lines.len() >= WAKE_LINES,
             _ => false,
         };
         // One of many requests at once wins, and pays for the system call.

@@ -7,12 +7,13 @@ pub mod redirect;
 pub mod refuse;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName,
     VARY,
 };
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::{OrErr, Result};
 use watchgate_config::CorsOrigin;
@@ -24,6 +25,9 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Carries the decision, if the operator wants it shown.
 pub const WATCHGATE_DECISION: HeaderName = HeaderName::from_static("watchgate-decision");
 
+const ZERO: HeaderValue = HeaderValue::from_static("0");
+const ANY: HeaderValue = HeaderValue::from_static("*");
+const VARY_ACCEPT: HeaderValue = HeaderValue::from_static("Accept");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// A whole answer, ready to be written.
@@ -53,31 +57,36 @@ pub struct Asking<'a> {
 impl Asking<'_> {
     /// A head with what every answer carries: id, framing, no storing, CORS.
     ///
+    /// Built with `http`'s own map: through Pingora's names each field would be parsed and copied again.
+    ///
     /// # Errors
     /// Only if `request_id` is no field value.
-    pub fn head(&self, status: u16, content_length: usize) -> Result<Box<ResponseHeader>> {
-        let mut head = ResponseHeader::build_no_case(status, Some(10))?;
-        if status != 204 {
-            head.insert_header(CONTENT_LENGTH, HeaderValue::from(content_length))?;
+    pub fn head(&self, status: StatusCode, content_length: usize) -> Result<Parts> {
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        head.status = status;
+        // Date and Connection come later.
+        head.headers = HeaderMap::with_capacity(10);
+        if status != StatusCode::NO_CONTENT {
+            let length = if content_length == 0 { ZERO } else { HeaderValue::from(content_length) };
+            head.headers.insert(CONTENT_LENGTH, length);
         }
-        head.insert_header(CACHE_CONTROL, NO_STORE)?;
+        head.headers.insert(CACHE_CONTROL, NO_STORE);
         let id = HeaderValue::from_str(self.request_id).or_err(pingora::InternalError, "request id")?;
-        head.insert_header(X_REQUEST_ID, id)?;
-        self.allow_origin(&mut head)?;
-        Ok(Box::new(head))
+        head.headers.insert(X_REQUEST_ID, id);
+        self.allow_origin(&mut head.headers);
+        Ok(head)
     }
 
-    fn allow_origin(&self, head: &mut ResponseHeader) -> Result<()> {
+    fn allow_origin(&self, fields: &mut HeaderMap) {
         if self.cors.contains(&CorsOrigin::Any) {
-            head.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))?;
-            head.insert_header(VARY, HeaderValue::from_static("Accept"))?;
-            return Ok(());
+            fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+            fields.insert(VARY, VARY_ACCEPT);
+            return;
         }
-        head.insert_header(VARY, HeaderValue::from_static("Accept, Origin"))?;
+        fields.insert(VARY, HeaderValue::from_static("Accept, Origin"));
         if let Some(origin) = self.origin.filter(|origin| self.allows(origin)) {
-            head.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())?;
+            fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         }
-        Ok(())
     }
 
     fn allows(&self, origin: &HeaderValue) -> bool {
@@ -92,17 +101,17 @@ impl Asking<'_> {
     /// # Errors
     /// As [`Asking::head`].
     pub fn preflight(&self) -> Result<Answer> {
-        let mut head = self.head(204, 0)?;
-        head.insert_header(ALLOW, HeaderValue::from_static(watch::ALLOW))?;
-        head.insert_header(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(watch::ALLOW))?;
+        let mut head = self.head(StatusCode::NO_CONTENT, 0)?;
+        head.headers.insert(ALLOW, HeaderValue::from_static(watch::ALLOW));
+        head.headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(watch::ALLOW));
         // What players add to a request for media: a range, its condition, and conditionals.
         let wanted =
             "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Accept";
-        head.insert_header(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(wanted))?;
+        head.headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(wanted));
         let shown = "Accept-Ranges, Content-Length, Content-Range, ETag, X-Request-Id";
-        head.insert_header(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(shown))?;
+        head.headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(shown));
         // Two hours is the longest that Chromium keeps it.
-        head.insert_header(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"))?;
-        Ok(Answer { head, body: Bytes::new(), close: false })
+        head.headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+        Ok(Answer { head: Box::new(head.into()), body: Bytes::new(), close: false })
     }
 }

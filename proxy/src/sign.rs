@@ -10,6 +10,7 @@ mod header;
 mod key;
 mod presign;
 
+pub use crate::decide::watch::Method;
 pub use canonical::encode_key;
 pub use header::{HeaderRequest, Resource, SignedHeaders};
 pub use key::{DayKey, DayKeys};
@@ -41,26 +42,6 @@ impl Scheme {
         match self {
             Self::Http => ("http://", ":80"),
             Self::Https => ("https://", ":443"),
-        }
-    }
-}
-
-/// The method is part of every signature: a link for GET is refused with HEAD, and the other way round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// `GET`
-    Get,
-    /// `HEAD`
-    Head,
-}
-
-impl Method {
-    /// As it stands in the request line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
         }
     }
 }

@@ -20,30 +20,43 @@ const PATH_BYTES_MAX: usize = 256;
 const METHOD_BYTES_MAX: usize = 32;
 const NAME_BYTES_MAX: usize = 64;
 
+/// A field's name as it stands in a line of each form, with what separates it from the field before.
+#[derive(Clone, Copy)]
+struct Name {
+    text: &'static str,
+    json: &'static str,
+}
+
+macro_rules! name {
+    ($name:literal) => {
+        Name { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":") }
+    };
+}
+
 /// Appends the line, with its line feed.
 pub(super) fn draw(out: &mut String, format: LogFormat, line: &Line<'_>) {
-    let mut pen = Pen { out, format, separator: if format == LogFormat::Json { "{" } else { "" } };
-    pen.time("time", line.time_unix_ms);
-    pen.text("request_id", line.request_id.as_bytes(), NAME_BYTES_MAX);
+    let mut pen = Pen { out, format };
+    pen.time(line.time_unix_ms);
+    pen.text(name!("request_id"), line.request_id.as_bytes(), NAME_BYTES_MAX);
     if let Some(client) = line.client {
-        pen.address("client.address", client);
+        pen.address(name!("client.address"), client);
     }
-    pen.text("http.request.method", line.method.as_bytes(), METHOD_BYTES_MAX);
+    pen.text(name!("http.request.method"), line.method.as_bytes(), METHOD_BYTES_MAX);
     let path = line.path.split(|byte| *byte == b'?').next().unwrap_or_default();
-    pen.text("url.path", path, PATH_BYTES_MAX);
-    pen.number("http.response.status_code", line.status.into());
-    pen.number("http.response.body.size", line.body_bytes);
-    pen.milliseconds("duration_ms", line.duration_us);
+    pen.text(name!("url.path"), path, PATH_BYTES_MAX);
+    pen.number(name!("http.response.status_code"), line.status.into());
+    pen.number(name!("http.response.body.size"), line.body_bytes);
+    pen.milliseconds(name!("duration_ms"), line.duration_us);
     if let Some(film) = line.film {
-        pen.text("watchgate.film", &film.hyphenated(), NAME_BYTES_MAX);
+        pen.text(name!("watchgate.film"), &film.hyphenated(), NAME_BYTES_MAX);
     }
     if let Some(mode) = line.mode {
-        pen.text("watchgate.mode", mode.as_bytes(), NAME_BYTES_MAX);
+        pen.word(name!("watchgate.mode"), mode);
     }
-    pen.text("watchgate.outcome", line.outcome.as_bytes(), NAME_BYTES_MAX);
-    pen.text("watchgate.reason", line.reason.as_bytes(), NAME_BYTES_MAX);
+    pen.word(name!("watchgate.outcome"), line.outcome);
+    pen.word(name!("watchgate.reason"), line.reason);
     if let Some(node) = line.node {
-        pen.text("watchgate.node", node.as_bytes(), NAME_BYTES_MAX);
+        pen.word(name!("watchgate.node"), node);
     }
     out.push_str(if format == LogFormat::Json { "}\n" } else { "\n" });
 }
@@ -51,22 +64,11 @@ pub(super) fn draw(out: &mut String, format: LogFormat, line: &Line<'_>) {
 struct Pen<'a> {
     out: &'a mut String,
     format: LogFormat,
-    separator: &'static str,
 }
 
 impl Pen<'_> {
-    fn name(&mut self, name: &str) {
-        self.out.push_str(self.separator);
-        if self.format == LogFormat::Json {
-            self.separator = ",";
-            self.out.push('"');
-            self.out.push_str(name);
-            self.out.push_str("\":");
-        } else {
-            self.separator = " ";
-            self.out.push_str(name);
-            self.out.push('=');
-        }
+    fn name(&mut self, name: Name) {
+        self.out.push_str(if self.format == LogFormat::Json { name.json } else { name.text });
     }
 
     /// A quote where JSON wants one round a value that needs no escape.
@@ -76,7 +78,7 @@ impl Pen<'_> {
         }
     }
 
-    fn number(&mut self, name: &str, number: u64) {
+    fn number(&mut self, name: Name, number: u64) {
         self.name(name);
         self.digits(number);
     }
@@ -85,45 +87,36 @@ impl Pen<'_> {
         self.out.push_str(itoa::Buffer::new().format(number));
     }
 
-    /// `number`, below 1000, with its leading zeros.
-    fn padded(&mut self, number: u64, digits: u32) {
-        for place in (0..digits).rev() {
-            // A remainder of ten is one digit.
-            let digit = u8::try_from(number / 10_u64.pow(place) % 10).unwrap_or_default();
-            self.out.push(char::from(b'0' + digit));
-        }
-    }
-
-    fn milliseconds(&mut self, name: &str, time_us: u64) {
+    fn milliseconds(&mut self, name: Name, time_us: u64) {
         self.name(name);
         self.digits(time_us / 1000);
-        self.out.push('.');
-        self.padded(time_us % 1000, 3);
+        let mut fraction = *b".000";
+        put(&mut fraction[1..], time_us % 1000);
+        self.ascii(&fraction);
     }
 
-    /// RFC 3339, UTC, with milliseconds. Times beyond the year 9999 are shown as the epoch.
-    fn time(&mut self, name: &str, unix_ms: u64) {
-        self.name(name);
-        self.quote();
+    /// RFC 3339, UTC, with milliseconds; the first field. Times beyond the year 9999 are shown as the epoch.
+    fn time(&mut self, unix_ms: u64) {
         let at = i64::try_from(unix_ms).ok().and_then(|unix_ms| Timestamp::from_millisecond(unix_ms).ok());
         let at = TimeZone::UTC.to_datetime(at.unwrap_or_default());
-        let parts = [
-            (i64::from(at.year()), 4, '-'),
-            (i64::from(at.month()), 2, '-'),
-            (i64::from(at.day()), 2, 'T'),
-            (i64::from(at.hour()), 2, ':'),
-            (i64::from(at.minute()), 2, ':'),
-            (i64::from(at.second()), 2, '.'),
-            (i64::from(at.millisecond()), 3, 'Z'),
-        ];
-        for (number, digits, end) in parts {
-            self.padded(number.unsigned_abs(), digits);
-            self.out.push(end);
-        }
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        put(&mut text[..4], u64::from(at.year().unsigned_abs()));
+        put(&mut text[5..7], u64::from(at.month().unsigned_abs()));
+        put(&mut text[8..10], u64::from(at.day().unsigned_abs()));
+        put(&mut text[11..13], u64::from(at.hour().unsigned_abs()));
+        put(&mut text[14..16], u64::from(at.minute().unsigned_abs()));
+        put(&mut text[17..19], u64::from(at.second().unsigned_abs()));
+        put(&mut text[20..23], u64::from(at.millisecond().unsigned_abs()));
+        self.out.push_str(if self.format == LogFormat::Json { "{\"time\":\"" } else { "time=" });
+        self.ascii(&text);
         self.quote();
     }
 
-    fn address(&mut self, name: &str, address: IpAddr) {
+    fn ascii(&mut self, bytes: &[u8]) {
+        self.out.push_str(str::from_utf8(bytes).unwrap_or_default());
+    }
+
+    fn address(&mut self, name: Name, address: IpAddr) {
         self.name(name);
         self.quote();
         match address {
@@ -142,15 +135,26 @@ impl Pen<'_> {
         self.quote();
     }
 
-    fn text(&mut self, name: &str, bytes: &[u8], bytes_max: usize) {
+    /// A word of ours: a node's id or one of a closed list, with nothing in it to escape.
+    fn word(&mut self, name: Name, word: &str) {
+        self.name(name);
+        self.quote();
+        self.out.push_str(word);
+        self.quote();
+    }
+
+    fn text(&mut self, name: Name, bytes: &[u8], bytes_max: usize) {
         self.name(name);
         let shown = &bytes[..bytes.len().min(bytes_max)];
-        let bare =
-            self.format == LogFormat::Text && !shown.is_empty() && shown.iter().all(|byte| is_bare(*byte));
+        let class = shown.iter().fold(BARE | PLAIN, |class, byte| class & CLASSES[usize::from(*byte)]);
+        let bare = self.format == LogFormat::Text && !shown.is_empty() && class & BARE != 0;
         if !bare {
             self.out.push('"');
         }
-        self.escaped(shown);
+        match str::from_utf8(shown) {
+            Ok(plain) if class & PLAIN != 0 => self.out.push_str(plain),
+            _ => self.escaped(shown),
+        }
         if shown.len() < bytes.len() {
             self.out.push_str(if bare { "..." } else { "\\u2026" });
         }
@@ -160,11 +164,6 @@ impl Pen<'_> {
     }
 
     fn escaped(&mut self, bytes: &[u8]) {
-        // Nearly always: a path is asked for by a player, and everything else is a word of ours.
-        if let (true, Ok(plain)) = (bytes.iter().all(|byte| is_plain(*byte)), str::from_utf8(bytes)) {
-            self.out.push_str(plain);
-            return;
-        }
         for chunk in bytes.utf8_chunks() {
             let mut plain_from = 0;
             let valid = chunk.valid();
@@ -195,12 +194,31 @@ impl Pen<'_> {
     }
 }
 
-/// Whether a byte can stand between quotes as it is.
-fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+/// The last digits of a number, as many as there is room for.
+fn put(room: &mut [u8], mut number: u64) {
+    for place in room.iter_mut().rev() {
+        *place = b"0123456789"[(number % 10) as usize];
+        number /= 10;
+    }
 }
 
-/// Whether a byte can stand in a text value without quotes.
-fn is_bare(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'=')
+/// Can stand between quotes as it is.
+const PLAIN: u8 = 1;
+/// Can stand in a text value without quotes.
+const BARE: u8 = 2;
+
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let plain = is_plain(byte);
+        let bare = plain && byte != b' ' && byte != b'=';
+        classes[byte as usize] = (if plain { PLAIN } else { 0 }) | (if bare { BARE } else { 0 });
+        byte += 1;
+    }
+    classes
+};
+
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }

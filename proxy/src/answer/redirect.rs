@@ -43,10 +43,10 @@ struct LinkJson<'a> {
 /// # Errors
 /// As [`Asking::head`], or if the link is no field value, which percent-encoding rules out.
 pub fn redirect(link: &Link<'_>, asking: &Asking<'_>) -> Result<Answer> {
-    let mut head = asking.head(302, 0)?;
+    let mut head = asking.head(http::StatusCode::FOUND, 0)?;
     let location = HeaderValue::from_str(link.url).or_err(pingora::InternalError, "link")?;
-    head.insert_header(LOCATION, location)?;
-    Ok(Answer { head, body: Bytes::new(), close: false })
+    head.headers.insert(LOCATION, location);
+    Ok(Answer { head: Box::new(head.into()), body: Bytes::new(), close: false })
 }
 
 /// `200 OK` with the link as JSON.
@@ -65,8 +65,8 @@ pub fn link(link: &Link<'_>, asking: &Asking<'_>) -> Result<Answer> {
         version_id: None,
     };
     let body = Bytes::from(serde_json::to_vec(&json).or_err(pingora::InternalError, "link as JSON")?);
-    let mut head = asking.head(200, body.len())?;
-    head.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+    let mut head = asking.head(http::StatusCode::OK, body.len())?;
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = if asking.head_only { Bytes::new() } else { body };
-    Ok(Answer { head, body, close: false })
+    Ok(Answer { head: Box::new(head.into()), body, close: false })
 }

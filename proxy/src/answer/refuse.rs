@@ -36,15 +36,18 @@ pub fn refuse(refusal: Refusal, asking: &Asking<'_>, close: bool) -> Result<Answ
     };
     // Five strings and a number: serialising them cannot fail, and an empty document would still be an answer.
     let body = Bytes::from(serde_json::to_vec(&problem).unwrap_or_default());
-    let mut head = asking.head(refusal.status(), body.len())?;
-    head.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))?;
+    let mut head =
+        asking.head(http::StatusCode::from_u16(refusal.status()).unwrap_or_default(), body.len())?;
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     match refusal {
-        Refusal::Method => head.insert_header(ALLOW, HeaderValue::from_static(watch::ALLOW))?,
+        Refusal::Method => {
+            head.headers.insert(ALLOW, HeaderValue::from_static(watch::ALLOW));
+        }
         Refusal::NoNode { retry_after_s } => {
-            head.insert_header(RETRY_AFTER, HeaderValue::from(retry_after_s))?;
+            head.headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
         }
         _ => (),
     }
     let body = if asking.head_only { Bytes::new() } else { body };
-    Ok(Answer { head, body, close })
+    Ok(Answer { head: Box::new(head.into()), body, close })
 }

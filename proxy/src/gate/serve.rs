@@ -22,11 +22,14 @@ use crate::decide::watch::{Asked, BodyFraming, Connection, Film, Method, Request
 use crate::decide::{accept, client};
 use crate::fleet::Node;
 use crate::refusal::Refusal;
-use crate::sign::{self, DayKey, LinkTime, link_time};
+use crate::sign::{DayKey, LinkTime, link_time};
 use crate::state::places::PlaceFrom;
 use crate::state::{Snapshot, View};
 
 use super::request_id::RequestId;
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What is known of a request before it is judged.
 struct Arrival {
@@ -94,7 +97,11 @@ fn arrival(gate: &Gate, snapshot: &Snapshot, session: &Session, body: BodyFramin
     let head = session.req_header();
     let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
     let peer = client::Peer { address: peer, scheme: client::Scheme::Http };
-    let named = |name: &'static str| lines(head, &HeaderName::from_static(name));
+    let named = |name: &'static str| match name {
+        "x-forwarded-for" => lines(head, &X_FORWARDED_FOR),
+        "x-forwarded-proto" => lines(head, &X_FORWARDED_PROTO),
+        _ => lines(head, &HeaderName::from_static(name)),
+    };
     let viewer = client::viewer(peer, &snapshot.client, named);
     let trusted = peer.address.is_some_and(|address| snapshot.client.trusted.contains(address));
     let theirs = || head.headers.get(&X_REQUEST_ID).and_then(|id| RequestId::parse(id.as_bytes()));
@@ -244,10 +251,6 @@ fn link_time_at(snapshot: &Snapshot, unix_ms: u64) -> LinkTime {
 
 fn sign_link(snapshot: &Snapshot, node: &Node, film: &Film, method: Method, time: LinkTime) -> String {
     let key = snapshot.config.watch.object.key(film.as_bytes());
-    let method = match method {
-        Method::Get => sign::Method::Get,
-        Method::Head => sign::Method::Head,
-    };
     let keys = node.live.keys.load();
     if let Some(day) = keys.at(time.signed_at_s()) {
         return node.link.presign(day, method, &key, None, time);
