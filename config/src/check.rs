@@ -3,6 +3,7 @@
 //! What comes out holds only values that are right by themselves, with the defaults filled in; every other value has
 //! left a fault behind. How values go together is not judged here.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::duration;
@@ -136,7 +137,7 @@ fn one_table(item: Item, key: &'static Key, keys: &'static [Key], faults: &mut F
 fn list(
     item: Item,
     key: &'static Key,
-    (of, lengths, alone): (&'static Kind, std::ops::RangeInclusive<usize>, Alone),
+    (of, lengths, alone): (&'static Kind, RangeInclusive<usize>, Alone),
     faults: &mut Faults,
 ) -> Option<Item> {
     let items = match &item.value {
@@ -187,11 +188,10 @@ fn scalar(kind: &Kind, value: Value) -> Result<Value, Wrong> {
                 Off::Accepted => wrong.hint("\"off\" turns it off"),
             }),
         (Kind::Size { min, max }, Value::Text(text)) => {
-            if (*min..=*max).contains(&size::parse(&text)?) {
-                return Ok(Value::Text(text));
-            }
-            let range = format!("from {} to {}", size::write(*min), size::write(*max));
-            Err(Wrong::new(format!("must be {range}, not {text}")))
+            in_size(text, *min..=*max).map_err(|wrong| match wrong.hint {
+                None if *min == 0 => wrong.hint("\"0KiB\" turns it off"),
+                _ => wrong,
+            })
         }
         (Kind::Asn, Value::Integer(number)) => {
             address::parse_asn(&number.to_string()).map(|_| Value::Integer(number))
@@ -201,7 +201,7 @@ fn scalar(kind: &Kind, value: Value) -> Result<Value, Wrong> {
     }
 }
 
-fn in_time(text: String, range: std::ops::RangeInclusive<Duration>, step: Step) -> Result<Value, Wrong> {
+fn in_time(text: String, range: RangeInclusive<Duration>, step: Step) -> Result<Value, Wrong> {
     let parsed = duration::parse(&text)?;
     if !range.contains(&parsed) {
         let (min, max) = (duration::write(*range.start()), duration::write(*range.end()));
@@ -211,6 +211,14 @@ fn in_time(text: String, range: std::ops::RangeInclusive<Duration>, step: Step) 
         return Err(Wrong::new(format!("must be whole seconds, not {text}")));
     }
     Ok(Value::Text(text))
+}
+
+fn in_size(text: String, range: RangeInclusive<u64>) -> Result<Value, Wrong> {
+    if range.contains(&size::parse(&text)?) {
+        return Ok(Value::Text(text));
+    }
+    let (min, max) = (size::write(*range.start()), size::write(*range.end()));
+    Err(Wrong::new(format!("must be from {min} to {max}, not {text}")))
 }
 
 fn plain(text: String) -> Result<String, Wrong> {
@@ -224,10 +232,7 @@ fn word(words: &'static [&'static str], text: String) -> Result<String, Wrong> {
     if words.contains(&text.as_str()) {
         return Ok(text);
     }
-    let wrong = match words {
-        [only] => Wrong::new(format!("{text:?} is not known; only \"{only}\" is")),
-        _ => Wrong::new(format!("{text:?} is not one of {}", words.join(", "))),
-    };
+    let wrong = Wrong::new(format!("{text:?} is not one of {}", words.join(", ")));
     Err(wrong.nearest(&text, words.iter().copied()))
 }
 

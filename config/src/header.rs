@@ -7,7 +7,7 @@ use crate::fault::Wrong;
 /// What [`parse_value`] takes, as a regular expression for the JSON Schema.
 pub(crate) const VALUE_PATTERN: &str = "^([!-~]([ -~]{0,254}[!-~])?)?$";
 
-/// Longest value in bytes: every directive of `Cache-Control` that is registered, each once, is shorter.
+/// Longest value in bytes: ours, a bound on what every answer carries.
 const VALUE_MAX: usize = 256;
 
 /// A header field's value (RFC 9110, section 5.5) in ASCII, without tabs; empty: none is sent.

@@ -44,7 +44,7 @@ pub(crate) enum Kind {
         step: Step,
         off: Off,
     },
-    /// Bytes.
+    /// Bytes; where the least is zero, zero turns something off.
     Size {
         min: u64,
         max: u64,

@@ -1,7 +1,7 @@
 //! `[stream]`.
 //!
-//! Ranges of single values stand in `keys`; here are the rules between two of them.
-//! The table is judged in either mode, so that a change of `watch.mode` brings no new fault to light.
+//! Ranges of single values stand in `keys`; here are the rules between two of them. The table is judged in either mode,
+//! so that a change of `watch.mode` brings no new fault to light.
 
 use std::num::NonZeroU64;
 
