@@ -27,6 +27,7 @@ use crate::clock::{Clock, millis};
 use crate::decide::decision::Decision;
 use crate::decide::health::State;
 use crate::decide::plan::AllDown;
+use crate::fleet::experience;
 use crate::fleet::metrics::NodeFamilies;
 use crate::state::Snapshot;
 
@@ -77,8 +78,10 @@ impl Gate {
     pub fn new(config: Config, databases: Databases, registry: &Registry) -> Result<Gate, GateError> {
         let clock = Clock::start();
         let families = NodeFamilies::register(registry)?;
-        let snapshot = Snapshot::new(config, databases, &families, &HashMap::new(), clock.unix_ms());
-        let prober = crate::probe::Prober::new(&snapshot)?;
+        let (reporter, experiences) = experience::channel();
+        let known = HashMap::new();
+        let snapshot = Snapshot::new(config, databases, &families, &known, &reporter, clock.unix_ms());
+        let prober = crate::probe::Prober::new(&snapshot, experiences)?;
         Ok(Self {
             metrics: RequestMetrics::register(registry)?,
             request_ids: AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0),

@@ -11,7 +11,7 @@ use prometheus::{
 };
 use watchgate_config::NodeId;
 
-use crate::decide::health::{Reason, State};
+use crate::decide::health::{Reason, State, Trouble};
 
 /// Seconds. Probes go from below a millisecond on the same machine to `health.timeout`, 1 s unless it is set.
 const PROBE_BUCKETS_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -29,6 +29,9 @@ pub struct NodeFamilies {
     probe_failures: IntCounterVec,
     clock_skew: GaugeVec,
     answers: IntCounterVec,
+    streams: IntGaugeVec,
+    troubles: IntCounterVec,
+    troubles_dropped: IntCounter,
 }
 
 /// The handles of one node.
@@ -54,6 +57,17 @@ pub struct NodeMetrics {
     /// The family: a node whose clock is unknown has no series.
     clock_skew: GaugeVec,
     id: NodeId,
+}
+
+/// The handles that requests use while they are at a node; they live as long as what is known of it.
+#[derive(Clone, Debug)]
+pub struct LiveMetrics {
+    /// Streams in flight.
+    pub streams: IntGauge,
+    /// Reports that the health task had no room for; one for all nodes.
+    pub dropped: IntCounter,
+    /// In the order of [`Trouble::ALL`].
+    troubles: [IntCounter; Trouble::ALL.len()],
 }
 
 impl NodeFamilies {
@@ -101,6 +115,17 @@ impl NodeFamilies {
                 "Answers that sent a viewer to the node.",
                 &["node", "outcome"],
             )?,
+            streams: gauges("watchgate_streams", "Streams in flight from the node.", &["node"])?,
+            troubles: counters(
+                "watchgate_node_troubles_total",
+                "Viewers' requests that failed by the node's fault.",
+                &["node", "kind"],
+            )?,
+            troubles_dropped: IntCounter::new(
+                "watchgate_node_troubles_dropped_total",
+                "Reports of viewers' requests that the health checks had no room for.",
+            )
+            .and_then(|counter| registered(registry, counter))?,
         })
     }
 
@@ -129,6 +154,25 @@ impl NodeFamilies {
         };
         metrics.show_state(State::Unproven, false);
         metrics
+    }
+
+    /// The handles of a node's live part. All series exist from here on, at 0.
+    #[must_use]
+    pub fn live(&self, id: &NodeId) -> LiveMetrics {
+        let node = id.as_str();
+        LiveMetrics {
+            streams: self.streams.with_label_values(&[node]),
+            dropped: self.troubles_dropped.clone(),
+            troubles: Trouble::ALL.map(|trouble| self.troubles.with_label_values(&[node, trouble.as_str()])),
+        }
+    }
+}
+
+impl LiveMetrics {
+    /// Counts what a viewer's request met.
+    pub fn count_trouble(&self, trouble: Trouble) {
+        let counters = Trouble::ALL.iter().zip(&self.troubles);
+        counters.filter(|(known, _)| **known == trouble).for_each(|(_, counter)| counter.inc());
     }
 }
 
