@@ -4,11 +4,15 @@
 //! (`verdict` says what an answer means); a viewer's failed request changes nothing here.
 
 mod reason;
+mod trouble;
 mod verdict;
 
 pub use self::{
     reason::Reason,
-    verdict::{Probed, SignedAnswer, clock_skew_s, health_verdict, signed_verdict, worst},
+    trouble::Trouble,
+    verdict::{
+        Probed, SignedAnswer, clock_skew_s, health_verdict, requests_in_flight, signed_verdict, worst,
+    },
 };
 
 /// What is known of a node.

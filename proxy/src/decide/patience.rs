@@ -17,15 +17,6 @@ pub struct Limits {
     pub min_bytes_per_s: u64,
 }
 
-/// What is known of the node while it is waited for.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Standing {
-    /// The health checks say that it is down.
-    pub is_down: bool,
-    /// Another node could take over at once.
-    pub has_other: bool,
-}
-
 /// The patience with one answer of one node.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patience {
@@ -51,13 +42,19 @@ impl Patience {
         self.waited_ms = self.waited_ms.saturating_add(ms);
     }
 
-    /// Whether the node has to be left now, and why. Said again with every look, until something comes.
-    pub fn look(&mut self, limits: &Limits, standing: Standing) -> Option<Failure> {
-        if standing.is_down && standing.has_other {
-            return Some(Failure::Down);
-        }
+    /// Whether the node has to be left now, and why. `is_down`: by the health checks; `has_other`: another node could
+    /// take over at once, asked only where it matters.
+    pub fn look(
+        &mut self,
+        limits: &Limits,
+        is_down: bool,
+        has_other: impl FnOnce() -> bool,
+    ) -> Option<Failure> {
         if self.idle_ms >= limits.stall_ms {
             return Some(Failure::Stall);
+        }
+        if is_down {
+            return has_other().then_some(Failure::Down);
         }
         if self.waited_ms < JUDGED_MS {
             return None;
@@ -65,7 +62,7 @@ impl Patience {
         let least = limits.min_bytes_per_s.saturating_mul(self.waited_ms) / 1000;
         let drips = self.bytes < least;
         (self.waited_ms, self.bytes) = (0, 0);
-        (drips && standing.has_other).then_some(Failure::Drip)
+        (drips && has_other()).then_some(Failure::Drip)
     }
 }
 
@@ -74,20 +71,18 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits { stall_ms: 5_000, min_bytes_per_s: 64 << 10 };
-    const UP: Standing = Standing { is_down: false, has_other: true };
 
     #[test]
     fn silence_is_a_stall_and_bytes_end_it() {
         let mut patience = Patience::default();
         patience.waited(2_900);
-        assert_eq!(patience.look(&LIMITS, UP), None);
+        assert_eq!(patience.look(&LIMITS, false, || true), None);
         patience.got(1 << 20, 1_000);
         patience.waited(4_999);
-        assert_eq!(patience.look(&Limits { min_bytes_per_s: 0, ..LIMITS }, UP), None);
+        assert_eq!(patience.look(&Limits { min_bytes_per_s: 0, ..LIMITS }, false, || true), None);
         patience.waited(1);
-        assert_eq!(patience.look(&LIMITS, UP), Some(Failure::Stall));
-        let alone = Standing { has_other: false, ..UP };
-        assert_eq!(patience.look(&LIMITS, alone), Some(Failure::Stall), "alone or not");
+        assert_eq!(patience.look(&LIMITS, false, || true), Some(Failure::Stall));
+        assert_eq!(patience.look(&LIMITS, false, || false), Some(Failure::Stall), "alone or not");
     }
 
     #[test]
@@ -96,7 +91,7 @@ mod tests {
             let mut patience = Patience::default();
             (0..30).find_map(|_| {
                 patience.got(bytes, 100);
-                patience.look(limits, Standing { is_down: false, has_other })
+                patience.look(limits, false, || has_other)
             })
         };
         assert_eq!(drip(1_000, true, &LIMITS), Some(Failure::Drip));
@@ -110,17 +105,17 @@ mod tests {
     fn one_slow_spell_is_forgotten_by_the_next_judgement() {
         let mut patience = Patience::default();
         patience.got(1 << 20, 3_000);
-        assert_eq!(patience.look(&LIMITS, UP), None);
+        assert_eq!(patience.look(&LIMITS, false, || true), None);
         patience.got(100, 2_999);
-        assert_eq!(patience.look(&LIMITS, UP), None);
+        assert_eq!(patience.look(&LIMITS, false, || true), None);
         patience.got(0, 1);
-        assert_eq!(patience.look(&LIMITS, UP), Some(Failure::Drip));
+        assert_eq!(patience.look(&LIMITS, false, || true), Some(Failure::Drip));
     }
 
     #[test]
     fn a_verdict_moves_whoever_waits_if_there_is_somewhere_to_go() {
         let mut patience = Patience::default();
-        assert_eq!(patience.look(&LIMITS, Standing { is_down: true, has_other: true }), Some(Failure::Down));
-        assert_eq!(patience.look(&LIMITS, Standing { is_down: true, has_other: false }), None);
+        assert_eq!(patience.look(&LIMITS, true, || true), Some(Failure::Down));
+        assert_eq!(patience.look(&LIMITS, true, || false), None);
     }
 }

@@ -41,11 +41,23 @@ pub enum Why {
     Load,
     /// Nothing is healthy and the policy chose.
     AllDown,
+    /// The nodes before it do not hold the film.
+    OnlyHolder,
+    /// The nodes before it failed when they were asked.
+    NodeFailed,
 }
 
 impl Why {
     /// Every value, for tables that are indexed by it.
-    pub const ALL: [Self; 5] = [Self::Nearest, Self::Rule, Self::Spread, Self::Load, Self::AllDown];
+    pub const ALL: [Self; 7] = [
+        Self::Nearest,
+        Self::Rule,
+        Self::Spread,
+        Self::Load,
+        Self::AllDown,
+        Self::OnlyHolder,
+        Self::NodeFailed,
+    ];
 
     /// The word used in JSON, headers, metrics and logs.
     #[must_use]
@@ -56,6 +68,8 @@ impl Why {
             Self::Spread => "spread",
             Self::Load => "load",
             Self::AllDown => "all_down",
+            Self::OnlyHolder => "only_holder",
+            Self::NodeFailed => "node_failed",
         }
     }
 }

@@ -46,8 +46,8 @@ pub struct Course {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     node: usize,
-    /// It cannot serve this film.
-    barred: Option<Failure>,
+    /// How it last failed.
+    heard: Option<Failure>,
     /// It failed since the last byte, in this round.
     failed: bool,
     /// It was left because it was slow: only if nobody else is there.
@@ -106,9 +106,7 @@ impl Course {
         let known = self.known_mut(node);
         known.failed |= failure.counts();
         known.slow |= failure == Failure::Drip;
-        if failure.bars() {
-            known.barred = Some(failure);
-        }
+        known.heard = Some(failure);
     }
 
     /// Bytes came: the count of failures begins anew, and so does everybody's chance but that of slow nodes.
@@ -119,10 +117,22 @@ impl Course {
         }
     }
 
-    /// What was heard from a node that cannot serve the film.
+    /// How a node failed last, if it did.
     #[must_use]
-    pub fn barred(&self, node: usize) -> Option<Failure> {
-        self.known(node).and_then(|known| known.barred)
+    pub fn heard(&self, node: usize) -> Option<Failure> {
+        self.known(node).and_then(|known| known.heard)
+    }
+
+    /// Whether a node cannot serve the film.
+    #[must_use]
+    pub fn is_barred(&self, node: usize) -> bool {
+        self.heard(node).is_some_and(Failure::bars)
+    }
+
+    /// Whether nothing has gone wrong with a node since the last byte.
+    #[must_use]
+    pub fn is_fresh(&self, node: usize) -> bool {
+        !self.is_barred(node) && !self.known(node).is_some_and(|known| known.failed)
     }
 
     fn fresh(&self, order: &[usize], at: Option<usize>) -> Option<usize> {
@@ -135,7 +145,7 @@ impl Course {
     }
 
     fn usable<'a>(&self, order: &'a [usize]) -> impl Iterator<Item = usize> + use<'a, '_> {
-        order.iter().copied().filter(|node| self.barred(*node).is_none())
+        order.iter().copied().filter(|node| !self.is_barred(*node))
     }
 
     fn known(&self, node: usize) -> Option<&Known> {
@@ -144,7 +154,7 @@ impl Course {
 
     fn known_mut(&mut self, node: usize) -> &mut Known {
         let at = self.known.iter().position(|known| known.node == node).unwrap_or_else(|| {
-            self.known.push(Known { node, barred: None, failed: false, slow: false });
+            self.known.push(Known { node, heard: None, failed: false, slow: false });
             self.known.len() - 1
         });
         &mut self.known[at]

@@ -54,15 +54,23 @@ struct Running {
 }
 
 impl Running {
-    fn start(fixture: Fixture, rules: Rules, book: Book) -> Self {
+    fn start(mut fixture: Fixture, rules: Rules, book: Book) -> Self {
         let (shutdown, stop) = watch::channel(false);
         let sender = watch::Sender::new(0);
         let rounds = sender.subscribe();
         let nodes = vec![Arc::clone(&fixture.node)];
         let asker = fixture::asker(Duration::from_millis(rules.timeout_ms), None, None);
+        let mut experiences = fixture.experiences.take().expect("one task");
         let task = tokio::spawn(async move {
-            let parts =
-                Parts { nodes: &nodes, asker, rules, region: REGION, resolver: book, rounds: &sender };
+            let parts = Parts {
+                nodes: &nodes,
+                asker,
+                rules,
+                region: REGION,
+                resolver: book,
+                rounds: &sender,
+                experiences: &mut experiences,
+            };
             Task::new(parts).run(stop).await;
         });
         Self { fixture, rounds, shutdown, task }

@@ -63,7 +63,7 @@ fn serve(act: Act, film: &Identity, first: u64, last: u64) -> (Vec<u8>, Option<F
         Ok(Judged::Answer(answer)) => {
             let Act::Serve(part) = act else { panic!("{act:?} was taken for an answer") };
             let count = answer.length * part / 1000;
-            let bytes = (answer.first..answer.first + count).map(|at| byte(at)).collect();
+            let bytes = (answer.first..answer.first + count).map(byte).collect();
             (bytes, (count < answer.length).then_some(Failure::Cut))
         }
     }
@@ -105,7 +105,7 @@ proptest! {
             }
             at = Some(node);
         };
-        let expected: Vec<u8> = (first..end).map(|at| byte(at)).collect();
+        let expected: Vec<u8> = (first..end).map(byte).collect();
         prop_assert!(got.len() <= expected.len());
         prop_assert_eq!(&got[..], &expected[..got.len()]);
         prop_assert_eq!(gave_up, got.len() < expected.len(), "cut if and only if it is not whole");
