@@ -24,7 +24,7 @@ use self::resolve::System;
 use self::round::Asker;
 use self::task::{Parts, Task};
 use crate::clock::{Clock, millis};
-use crate::decide::health::Rules;
+use crate::decide::health::{Ejection, Rules};
 use crate::fleet::experience::Experiences;
 use crate::state::Snapshot;
 
@@ -92,5 +92,6 @@ fn rules(health: &Health) -> Rules {
         rise: health.rise.get(),
         fall: health.fall.get(),
         slow_start_ms: millis(health.slow_start),
+        ejection: Ejection::OURS,
     }
 }

@@ -2,7 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-const RULES: Rules = Rules { interval_ms: 2_000, timeout_ms: 1_000, rise: 2, fall: 3, slow_start_ms: 30_000 };
+const RULES: Rules = Rules {
+    interval_ms: 2_000,
+    timeout_ms: 1_000,
+    rise: 2,
+    fall: 3,
+    slow_start_ms: 30_000,
+    ejection: Ejection::OURS,
+};
 
 /// Feeds rounds (`+` good, `-` timed out) a second apart; `expected` has a letter for the state after each:
 /// `?` unproven, `u` up, `d` down.

@@ -6,12 +6,19 @@ use tokio::time::timeout;
 use watchgate_node::{Health, Node as Store};
 
 use super::*;
-use crate::decide::health::Reason;
+use crate::decide::health::{Ejection, Reason};
 use crate::fleet::Report;
 use crate::probe::fixture::{self, ACCESS_KEY, BOUND, Fixture, REGION, store};
 
 /// Many rounds a second; nothing here waits for the time-out, which leaves a busy machine its time.
-const RULES: Rules = Rules { interval_ms: 20, timeout_ms: 10_000, rise: 2, fall: 3, slow_start_ms: 30_000 };
+const RULES: Rules = Rules {
+    interval_ms: 20,
+    timeout_ms: 10_000,
+    rise: 2,
+    fall: 3,
+    slow_start_ms: 30_000,
+    ejection: Ejection::OURS,
+};
 /// For rounds that have to run out of time.
 const SHORT: Rules = Rules { timeout_ms: 200, ..RULES };
 /// No second round within the test, unless it comes at once.
