@@ -3,11 +3,13 @@
 //! What comes out holds only values that are right by themselves, with the defaults filled in; every other value has
 //! left a fault behind. How values go together is not judged here.
 
+use std::time::Duration;
+
 use crate::duration;
 use crate::fault::{Fault, Faults, Wrong};
-use crate::keys::{self, Absent, Alone, Form, Key, Kind, Least, Step};
+use crate::keys::{self, Absent, Alone, Form, Key, Kind, Least, Off, Step};
 use crate::tree::{Item, Origin, Table, Value, join};
-use crate::{Secret, address};
+use crate::{Secret, address, size};
 
 /// Checks one table and all below it.
 pub(crate) fn table(written: Table, keys: &'static [Key], faults: &mut Faults) -> Table {
@@ -176,16 +178,20 @@ fn scalar(kind: &Kind, value: Value) -> Result<Value, Wrong> {
         (Kind::Number { min, max, least }, Value::Integer(number)) => {
             in_range(number as f64, *min, *max, *least)
         }
-        (Kind::Duration { min, max, step }, Value::Text(text)) => {
-            let parsed = duration::parse(&text)?;
-            if !(*min..=*max).contains(&parsed) {
-                let range = format!("from {} to {}", duration::write(*min), duration::write(*max));
-                return Err(Wrong::new(format!("must be {range}, not {text}")));
-            }
-            if *step == Step::Second && parsed.subsec_nanos() != 0 {
-                return Err(Wrong::new(format!("must be whole seconds, not {text}")));
-            }
+        (Kind::Duration { off: Off::Accepted, .. }, Value::Text(text)) if text == "off" => {
             Ok(Value::Text(text))
+        }
+        (Kind::Duration { min, max, step, off }, Value::Text(text)) => in_time(text, *min..=*max, *step)
+            .map_err(|wrong| match off {
+                Off::Refused => wrong,
+                Off::Accepted => wrong.hint("\"off\" turns it off"),
+            }),
+        (Kind::Size { min, max }, Value::Text(text)) => {
+            if (*min..=*max).contains(&size::parse(&text)?) {
+                return Ok(Value::Text(text));
+            }
+            let range = format!("from {} to {}", size::write(*min), size::write(*max));
+            Err(Wrong::new(format!("must be {range}, not {text}")))
         }
         (Kind::Asn, Value::Integer(number)) => {
             address::parse_asn(&number.to_string()).map(|_| Value::Integer(number))
@@ -193,6 +199,18 @@ fn scalar(kind: &Kind, value: Value) -> Result<Value, Wrong> {
         (Kind::Asn, Value::Text(text)) => address::parse_asn(&text).map(|_| Value::Text(text)),
         (kind, value) => Err(Wrong::new(format!("must be {}, not {}", kind.wanted(), value.describe()))),
     }
+}
+
+fn in_time(text: String, range: std::ops::RangeInclusive<Duration>, step: Step) -> Result<Value, Wrong> {
+    let parsed = duration::parse(&text)?;
+    if !range.contains(&parsed) {
+        let (min, max) = (duration::write(*range.start()), duration::write(*range.end()));
+        return Err(Wrong::new(format!("must be from {min} to {max}, not {text}")));
+    }
+    if step == Step::Second && parsed.subsec_nanos() != 0 {
+        return Err(Wrong::new(format!("must be whole seconds, not {text}")));
+    }
+    Ok(Value::Text(text))
 }
 
 fn plain(text: String) -> Result<String, Wrong> {
