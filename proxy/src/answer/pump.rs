@@ -38,8 +38,19 @@ pub use self::engine::Engine;
 /// The nodes that may take the viewer now, best first.
 pub type Nodes = SmallVec<[usize; NODES_USUAL]>;
 
-/// Nodes that are looked at as long as one of them may serve; in a large fleet more are only looked for when none can.
+/// Nodes that are looked at as long as one of them may serve.
 pub const NODES_USUAL: usize = 8;
+
+/// Among whom the nodes for a film are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// The first [`NODES_USUAL`] of those that may take the viewer.
+    Best,
+    /// All that may take the viewer.
+    All,
+    /// Everybody, whatever is known of their health: those before have failed.
+    Everybody,
+}
 
 /// One viewer's film: what the pump has to know of it.
 #[derive(Clone, Copy)]
@@ -54,8 +65,8 @@ pub struct Show<'a> {
     pub region: &'a Arc<str>,
     /// The film's object key.
     pub key: &'a Arc<str>,
-    /// Who may take the viewer now, and at most so many of them.
-    pub order: &'a (dyn Fn(usize) -> Nodes + Send + Sync),
+    /// Who is asked, best first.
+    pub order: &'a (dyn Fn(Among) -> Nodes + Send + Sync),
 }
 
 /// A film on its way to one viewer.
@@ -221,19 +232,24 @@ impl<'a> Pump<'a> {
         &self.show.fleet.nodes[node]
     }
 
-    /// Who may take the viewer, and the source after them: it knows best what there is, though it may be drained.
+    /// Who may take the viewer. When all of them have failed, everybody: a verdict may be old, and somebody whom an
+    /// operator drains may be the only one who holds the film.
     fn candidates(&self) -> Nodes {
-        let mut order = (self.show.order)(NODES_USUAL);
-        if order.len() == NODES_USUAL && !order.iter().any(|node| self.course.is_fresh(*node)) {
-            order = (self.show.order)(self.show.fleet.nodes.len());
+        let is_hope = |order: &Nodes| order.iter().any(|node| self.course.is_fresh(*node));
+        let order = (self.show.order)(Among::Best);
+        if order.is_empty() || is_hope(&order) {
+            return order;
         }
-        if let Some(source) = self.show.fleet.source()
-            && !order.contains(&source)
-            && self.node(source).live.state() == State::Up
-        {
-            order.push(source);
+        let order = (self.show.order)(Among::All);
+        if is_hope(&order) || self.film.is_none() && self.is_denied() {
+            return order;
         }
-        order
+        (self.show.order)(Among::Everybody)
+    }
+
+    /// Whether those who know say that there is no such film.
+    fn is_denied(&self) -> bool {
+        matches!(self.no_film(), NoFilm::Unknown | NoFilm::Deleted)
     }
 
     fn no_film(&self) -> NoFilm {
@@ -439,7 +455,7 @@ impl Pump<'_> {
         let is_down = self.node(node).live.state() == State::Down;
         window
             .patience
-            .look(&limits, is_down, || self.course.has_other(&(self.show.order)(NODES_USUAL), node))
+            .look(&limits, is_down, || self.course.has_other(&(self.show.order)(Among::Best), node))
     }
 
     /// Gives a piece to the viewer and says how many milliseconds the viewer let us wait. A window that has been held
@@ -487,7 +503,7 @@ impl Pump<'_> {
             return;
         }
         let node = window.node();
-        if (self.show.order)(NODES_USUAL).contains(&node) {
+        if (self.show.order)(Among::Best).contains(&node) {
             flow.ahead =
                 Some(Ahead::start(self.show.engine, self.order(node, self.part(next, flow.end)), node, next));
         }

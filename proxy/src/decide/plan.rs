@@ -106,6 +106,31 @@ pub fn plan(question: &Question<'_>, nodes: &impl Nodes, policy: Policy, depth: 
     Plan { ranking, why: Why::AllDown }
 }
 
+/// The order in which nodes are tried for a film once every node that may take viewers has failed it: all of them, as if
+/// nothing were known of their health and nobody drained them. A verdict may be old, and a film is better than none.
+pub fn last_resort(question: &Question<'_>, nodes: &impl Nodes, depth: usize) -> Ranking {
+    rank(question, &Desperate(nodes), depth)
+}
+
+/// The fleet with its health and the operator's drains forgotten.
+struct Desperate<'a, N>(&'a N);
+
+impl<N: Nodes> Nodes for Desperate<'_, N> {
+    fn count(&self) -> usize {
+        self.0.count()
+    }
+
+    fn facts(&self, node: usize) -> Facts {
+        let mut facts = self.0.facts(node);
+        facts.dropped = facts.dropped.filter(|dropped| !dropped.is_health() && *dropped != Dropped::Draining);
+        facts
+    }
+
+    fn distance_km(&self, node: usize) -> Option<f32> {
+        self.0.distance_km(node)
+    }
+}
+
 fn why(winner: &Scored, nearest: Option<&Scored>) -> Why {
     if winner.tier < Tier::Geo {
         return Why::Rule;

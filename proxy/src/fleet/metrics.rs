@@ -142,15 +142,7 @@ impl NodeFamilies {
                 "Reports of viewers' requests that the health checks had no room for.",
             )
             .and_then(|counter| registered(registry, counter))?,
-            first_byte_seconds: HistogramVec::new(
-                HistogramOpts::new(
-                    "watchgate_first_byte_seconds",
-                    "From a request's head to the first byte of its film, by the node that sent it.",
-                )
-                .buckets(FIRST_BYTE_BUCKETS_S.to_vec()),
-                &["node"],
-            )
-            .and_then(|family| registered(registry, family))?,
+            first_byte_seconds: first_bytes(registry)?,
             sent_bytes: counters(
                 "watchgate_sent_bytes_total",
                 "Bytes of films from the node that viewers took.",
@@ -213,6 +205,13 @@ impl LiveMetrics {
         let counters = Trouble::ALL.iter().zip(&self.troubles);
         counters.filter(|(known, _)| **known == trouble).for_each(|(_, counter)| counter.inc());
     }
+}
+
+fn first_bytes(registry: &Registry) -> prometheus::Result<HistogramVec> {
+    let about = "From a request's head to the first byte of its film, by the node that sent it.";
+    let opts = HistogramOpts::new("watchgate_first_byte_seconds", about);
+    let family = HistogramVec::new(opts.buckets(FIRST_BYTE_BUCKETS_S.to_vec()), &["node"])?;
+    registered(registry, family)
 }
 
 impl NodeMetrics {

@@ -16,14 +16,14 @@ use super::{Gate, Outcome, stream};
 use crate::access_log::{Line, Passage};
 use crate::answer::{Answer, Asking, WATCHGATE_DECISION, X_REQUEST_ID, redirect, refuse};
 use crate::clock::millis;
-use crate::decide::plan::{Plan, Why, plan};
-use crate::decide::rank::viewer_key;
+use crate::decide::plan::{Plan, Why, last_resort, plan};
+use crate::decide::rank::{Ranking, viewer_key};
 use crate::decide::watch::{Asked, BodyFraming, Connection, Film, Method, RequestLine, watch};
 use crate::decide::{accept, client};
 use crate::fleet::Node;
 use crate::refusal::Refusal;
 use crate::sign::{DayKey, LinkTime, link_time};
-use crate::state::places::PlaceFrom;
+use crate::state::places::{PlaceFrom, Site};
 use crate::state::{Snapshot, View};
 
 use super::request_id::RequestId;
@@ -251,15 +251,38 @@ pub(super) fn choose(
     depth: usize,
 ) -> (Plan, PlaceFrom) {
     let site = snapshot.places.site(viewer.address);
-    let view = View {
+    let question = site.question(group_key(viewer.address, film));
+    let plan = plan(&question, &view(gate, snapshot, &site, viewer), snapshot.policy, depth);
+    (plan, site.sited().from)
+}
+
+/// The order for a film that everybody of [`choose`] has failed.
+pub(super) fn choose_anyway(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    viewer: &client::Viewer,
+    film: &Film,
+    depth: usize,
+) -> Ranking {
+    let site = snapshot.places.site(viewer.address);
+    let question = site.question(group_key(viewer.address, film));
+    last_resort(&question, &view(gate, snapshot, &site, viewer), depth)
+}
+
+/// The fleet as this viewer's choice sees it now.
+pub(super) fn view<'a>(
+    gate: &Gate,
+    snapshot: &'a Snapshot,
+    site: &'a Site<'a>,
+    viewer: &client::Viewer,
+) -> View<'a> {
+    View {
         snapshot,
-        site: &site,
+        site,
         now_ms: gate.clock.now_ms(),
         https_only: viewer.scheme == client::Scheme::Https,
         assume_up: gate.assume_up,
-    };
-    let plan = plan(&site.question(group_key(viewer.address, film)), &view, snapshot.policy, depth);
-    (plan, site.sited().from)
+    }
 }
 
 /// The hash of viewer group and film; viewers without an address are one group.

@@ -10,12 +10,15 @@ use bytes::Bytes;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::serve::{Arrival, Told, Wanted, choose, decision_header, refused, retry_after_s, tell, write};
+use super::serve::{
+    Arrival, Told, Wanted, choose, choose_anyway, decision_header, refused, retry_after_s, tell, write,
+};
 use super::{Gate, Outcome};
 use crate::access_log::Passage;
 use crate::answer::film::{self, About, Reply};
-use crate::answer::pump::{Begun, End, Engine, NODES_USUAL, Nodes, Pump, Sent, Show};
+use crate::answer::pump::{Among, Begun, End, Engine, NODES_USUAL, Nodes, Pump, Sent, Show};
 use crate::answer::{Answer, WATCHGATE_DECISION};
+use crate::decide::client::{Scheme, Viewer};
 use crate::decide::plan::{Plan, Why};
 use crate::decide::resume::Failure;
 use crate::decide::watch::Method;
@@ -42,10 +45,15 @@ pub(super) async fn film(
     wanted: Wanted,
 ) -> Result<Outcome> {
     let key: Arc<str> = snapshot.config.watch.object.key(wanted.film.as_bytes()).into();
+    let (viewer, everybody) = (reached(arrival.viewer), snapshot.fleet.nodes.len());
     let region: Arc<str> = snapshot.config.bucket.region.as_str().into();
-    let order = |most: usize| -> Nodes {
-        let (plan, _) = choose(gate, snapshot, &arrival.viewer, &wanted.film, most);
-        plan.ranking.best.iter().map(|scored| scored.node).collect()
+    let order = |among: Among| -> Nodes {
+        let ranking = match among {
+            Among::Best => choose(gate, snapshot, &viewer, &wanted.film, NODES_USUAL).0.ranking,
+            Among::All => choose(gate, snapshot, &viewer, &wanted.film, everybody).0.ranking,
+            Among::Everybody => choose_anyway(gate, snapshot, &viewer, &wanted.film, everybody),
+        };
+        ranking.best.iter().map(|scored| scored.node).collect()
     };
     let mut pump = Pump::new(Show {
         engine,
@@ -102,7 +110,7 @@ async fn ready(
         let (answer, told) = refused(gate, arrival, &asking, refusal, Some(wanted.film))?;
         Ok(Ready { answer, told, begun: None, bytes: (0, 0) })
     };
-    let (plan, from) = choose(gate, snapshot, &arrival.viewer, &wanted.film, NODES_USUAL);
+    let (plan, from) = choose(gate, snapshot, &reached(arrival.viewer), &wanted.film, NODES_USUAL);
     gate.metrics.located(from);
     gate.metrics.decision_seconds.observe(arrival.began.elapsed().as_secs_f64());
     if plan.winner().is_none() {
@@ -151,6 +159,11 @@ async fn ready(
     let answer = Answer { head: Box::new(parts.into()), body: Bytes::new(), close: false };
     let bytes = if wanted.method == Method::Head { (0, 0) } else { reply.bytes(&begun.film) };
     Ok(Ready { answer, told, begun: Some(begun), bytes })
+}
+
+/// The viewer as the choice has to see it: the gate reaches nodes its own way, whatever the viewer's scheme.
+fn reached(viewer: Viewer) -> Viewer {
+    Viewer { scheme: Scheme::Http, ..viewer }
 }
 
 /// Why this node serves: as planned, or because those before it could not.
