@@ -8,9 +8,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod figures;
+mod gate;
 mod process;
 mod random;
 mod redirect;
+mod run;
 
 /// Measures watchgate from outside.
 #[derive(Debug, Parser)]
@@ -58,10 +61,10 @@ impl Failure {
 fn main() -> ExitCode {
     let Command::Redirect(args) = Cli::parse().command;
     match redirect::run(&args) {
-        Ok(report) => {
+        Ok(told) => {
             // A reader that went away has seen what it wanted.
-            let _ = writeln!(std::io::stdout().lock(), "{report}");
-            ExitCode::SUCCESS
+            let _ = writeln!(std::io::stdout().lock(), "{}", told.text);
+            if told.whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(failure) => {
             say(&failure.to_string());
