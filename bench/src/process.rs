@@ -215,7 +215,7 @@ impl Used {
 
 fn not_built(program: &Path) -> Failure {
     Failure::NotHere(format!(
-        "{} is missing; build everything first:\n    cargo build --release -p watchgate --no-default-features \
+        "{} is missing; build everything first:\n    cargo build --profile bench -p watchgate --no-default-features \
          --features front-door -p watchgate-bench -p watchgate-bench-bare",
         program.display()
     ))
