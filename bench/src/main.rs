@@ -8,9 +8,17 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod figures;
+mod film;
+mod gate;
+mod origin;
+mod peers;
 mod process;
 mod random;
 mod redirect;
+mod run;
+mod stream;
+mod viewer;
 
 /// Measures watchgate from outside.
 #[derive(Debug, Parser)]
@@ -27,6 +35,12 @@ enum Command {
     /// Starts both pinned to one core, drives them in turn with the same requests from another core, and divides the
     /// processor time of all their threads by the answers counted. Data goes to stdout, talk to stderr.
     Redirect(redirect::Args),
+    /// CPU time per GiB of film that the gate streams, against nginx, HAProxy and bare Pingora in the same run
+    ///
+    /// Starts all of them pinned to one core before one node, lets viewers watch through them in turn from the other
+    /// core, and divides the processor time of all their threads by the bytes that arrived and were checked. Needs
+    /// nginx; without HAProxy its rows are left out.
+    Stream(stream::Args),
 }
 
 /// Why there are no figures.
@@ -56,12 +70,15 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    let Command::Redirect(args) = Cli::parse().command;
-    match redirect::run(&args) {
-        Ok(report) => {
+    let told = match Cli::parse().command {
+        Command::Redirect(args) => redirect::run(&args),
+        Command::Stream(args) => stream::run(&args),
+    };
+    match told {
+        Ok(told) => {
             // A reader that went away has seen what it wanted.
-            let _ = writeln!(std::io::stdout().lock(), "{report}");
-            ExitCode::SUCCESS
+            let _ = writeln!(std::io::stdout().lock(), "{}", told.text);
+            if told.whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(failure) => {
             say(&failure.to_string());

@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
@@ -33,8 +34,8 @@ pub(crate) struct Cores {
 pub(crate) struct Place {
     /// Folder of the programs.
     pub(crate) programs: PathBuf,
-    /// Folder for everything that is written.
-    pub(crate) scratch: PathBuf,
+    /// Folder for everything that is written; it goes with this value.
+    pub(crate) scratch: TempDir,
 }
 
 /// A running program; it ends when this is dropped.
@@ -86,6 +87,15 @@ fn numbers(list: &str) -> Vec<usize> {
     list.trim().split(',').filter_map(range).flatten().collect()
 }
 
+impl Place {
+    /// Writes a small file into the scratch folder, and says where it lies.
+    pub(crate) fn written(&self, name: &str, text: &str) -> Result<String, Failure> {
+        let file = self.scratch.path().join(name).display().to_string();
+        fs::write(&file, text).map_err(Failure::during(file.clone()))?;
+        Ok(file)
+    }
+}
+
 impl Server {
     /// Starts a program on the core and waits until it takes connections at `address`.
     ///
@@ -103,7 +113,7 @@ impl Server {
         if !program.is_file() {
             return Err(not_built(&program));
         }
-        let log = place.scratch.join(format!("{name}.log"));
+        let log = place.scratch.path().join(format!("{name}.log"));
         // Appending, so that the file can be emptied while it is written to.
         let out = OpenOptions::new().create(true).append(true).open(&log);
         let out = out.map_err(Failure::during(log.display().to_string()))?;
@@ -205,7 +215,7 @@ impl Used {
 
 fn not_built(program: &Path) -> Failure {
     Failure::NotHere(format!(
-        "{} is missing; build everything first:\n    cargo build --release -p watchgate --no-default-features \
+        "{} is missing; build everything first:\n    cargo build --profile bench -p watchgate --no-default-features \
          --features front-door -p watchgate-bench -p watchgate-bench-bare",
         program.display()
     ))
@@ -220,6 +230,13 @@ fn lines(path: &Path) -> std::io::Result<u64> {
         }
         lines += buffer[..read].iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
     }
+}
+
+/// A port of the loopback that nobody has now; whoever takes it in the meantime makes the run fail, not wrong.
+pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
+    let free =
+        std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    free.map_err(Failure::during("a free port"))
 }
 
 /// A small file as text.

@@ -3,24 +3,22 @@
 //! Servers that are compared run in one line-up: all of them are up, and each gets the load in its turn, round after
 //! round. Absent on purpose: a verdict. The figures say what was measured; README.md says how to read them.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
-
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::figures::{Report, Row};
 use self::load::{Round, Shape};
 use self::nodes::{AccessLine, Fleet};
 use self::requests::Requests;
-use crate::process::{Cores, Place, Server, read};
-use crate::{Failure, say};
+use crate::process::{Cores, Place, Server, free_address};
+use crate::run::{Common, Told, machine};
+use crate::{Failure, gate, say};
 
 mod city;
 mod figures;
-mod gate;
+mod lines;
 mod load;
 mod nodes;
 mod requests;
@@ -48,12 +46,8 @@ pub(crate) struct Args {
     /// Only the gate and the bare proxy, without the other rows
     #[arg(long)]
     brief: bool,
-    /// JSON instead of a table
-    #[arg(long)]
-    json: bool,
-    /// Where the built programs lie [default: beside this one]
-    #[arg(long, value_name = "FOLDER")]
-    programs: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// A server to measure.
@@ -100,33 +94,14 @@ const ALL: &[LineUp] = &[
 ///
 /// # Errors
 /// [`Failure`]: there are no figures rather than wrong ones.
-pub(crate) fn run(args: &Args) -> Result<String, Failure> {
+pub(crate) fn run(args: &Args) -> Result<Told, Failure> {
     let cores = Cores::take()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(Failure::during("a runtime"))?;
-    let report = runtime.block_on(async {
-        let failed = || Failure::during("signals");
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
-        // Whatever ends it, the servers are dropped and end too.
-        tokio::select! {
-            report = measure(args, cores) => report,
-            _ = interrupt.recv() => Err(Failure::NotHere("interrupted".to_owned())),
-            _ = terminate.recv() => Err(Failure::NotHere("terminated".to_owned())),
-        }
-    })?;
-    if args.json {
-        let failed =
-            |error| Failure::System { what: "the report as JSON".to_owned(), error: io::Error::from(error) };
-        return serde_json::to_string_pretty(&report).map_err(failed);
-    }
-    Ok(report.table())
+    args.common.tell(measure(args, cores))
 }
 
 async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
-    let scratch = tempfile::tempdir().map_err(Failure::during("a folder for logs"))?;
-    let place = Place { programs: programs(args)?, scratch: scratch.path().to_owned() };
-    let (database, about) = database(args, &place.scratch)?;
+    let place = args.common.place()?;
+    let (database, about) = database(args, place.scratch.path())?;
     say("drawing viewers from the database ...");
     let bytes = std::fs::read(&database).map_err(Failure::during(database.display().to_string()))?;
     let viewers = city::viewers(&bytes, usize::try_from(args.viewers).unwrap_or(usize::MAX))?;
@@ -177,7 +152,7 @@ impl Bench {
                 server.forget_log()?;
                 let round = load::round(server, &self.requests, self.shape).await?;
                 if let Kind::Gate { access_line: AccessLine::Written, .. } = kind {
-                    gate::wrote_its_lines(server, &round).await?;
+                    lines::written(server, &round).await?;
                 }
                 say(&format!("round {turn}: {:6.2} µs, {name}", round.cpu_us()));
                 rounds.push(round);
@@ -198,25 +173,12 @@ impl Bench {
             Kind::Gate { nodes, max_viewers, access_line } => {
                 let (stub, database) = (self.stub, self.database.as_path());
                 let fleet = Fleet { nodes, max_viewers, access_line, database, stub };
-                gate::start(&self.place, self.core, &format!("gate-{index}"), address, &fleet).await
+                let name = format!("gate-{index}");
+                let config = |admin| nodes::config(address, admin, &fleet);
+                gate::start(&self.place, self.core, &name, address, nodes, config).await
             }
         }
     }
-}
-
-/// A port of the loopback that nobody has now; whoever takes it in the meantime makes the run fail, not wrong.
-fn free_address() -> Result<SocketAddr, Failure> {
-    let free =
-        std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-    free.map_err(Failure::during("a free port"))
-}
-
-fn programs(args: &Args) -> Result<PathBuf, Failure> {
-    if let Some(folder) = &args.programs {
-        return std::path::absolute(folder).map_err(Failure::during(folder.display().to_string()));
-    }
-    let here = std::env::current_exe().map_err(Failure::during("the place of this program"))?;
-    Ok(here.parent().map_or_else(PathBuf::new, Path::to_owned))
 }
 
 /// The database's file, and what to say of it.
@@ -233,15 +195,4 @@ fn database(args: &Args, scratch: &Path) -> Result<(PathBuf, String), Failure> {
     let bytes = city::made()?;
     std::fs::write(&file, &bytes).map_err(Failure::during(file.display().to_string()))?;
     Ok((file, format!("City database: made, {} MB, 50,000 networks", bytes.len() / 1_000_000)))
-}
-
-fn machine() -> Result<String, Failure> {
-    let processors = read("/proc/cpuinfo")?;
-    let of = |field: &str| {
-        let line = processors.lines().find(|line| line.starts_with(field));
-        line.and_then(|line| line.split_once(':')).map_or("unknown", |(_, value)| value.trim()).to_owned()
-    };
-    let cores = processors.lines().filter(|line| line.starts_with("processor")).count();
-    let kernel = read("/proc/sys/kernel/osrelease")?;
-    Ok(format!("Machine: {}, {cores} cores, Linux {}", of("model name"), kernel.trim()))
 }

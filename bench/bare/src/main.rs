@@ -1,8 +1,8 @@
-//! The yardstick of the redirect measurement: what a redirect costs when Pingora does all of the work.
+//! A yardstick: what a redirect, or a proxied answer, costs when Pingora does all of the work.
 //!
-//! Every request gets the same `302`, as long as one with a presigned link. It listens the way the gate's front door
-//! does, or with `--server` the way Pingora's own `Server` does, whose modules are then the default ones too. Absent
-//! on purpose: metrics, logs, options, and code shared with what is measured.
+//! Every request gets the same `302`, as long as one with a presigned link, or with `--proxy` goes to one upstream. It
+//! listens the way the gate's front door does, or with `--server` the way Pingora's own `Server` does, whose modules
+//! are then the default ones too. Absent on purpose: metrics, logs, and code shared with what is measured.
 
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -40,7 +40,7 @@ const LINK: &str = concat!(
     "&X-Amz-Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 );
 
-/// A Pingora proxy that answers every request with one fixed redirect.
+/// A Pingora proxy that answers every request with one fixed redirect, or passes it on.
 #[derive(Debug, Parser)]
 struct Args {
     /// Where to listen
@@ -52,6 +52,9 @@ struct Args {
     /// Listen through Pingora's Server, with everything as Pingora has it by default
     #[arg(long)]
     server: bool,
+    /// Pass every request on to this address instead, the way Pingora does it by itself
+    #[arg(long, value_name = "ADDRESS")]
+    proxy: Option<SocketAddr>,
 }
 
 fn main() -> ExitCode {
@@ -71,7 +74,7 @@ fn main() -> ExitCode {
 /// Ends only with an error of the listening socket.
 async fn serve(args: &Args) -> std::io::Result<()> {
     let conf = ServerConf { threads: args.threads, ..ServerConf::default() };
-    let app = Arc::new(http_proxy(&Arc::new(conf), Bare { modules: Modules::None }));
+    let app = Arc::new(http_proxy(&Arc::new(conf), Bare { modules: Modules::None, upstream: args.proxy }));
     let listener = TcpListener::bind(args.listen).await?;
     let (_stop, shutdown) = watch::channel(false);
     loop {
@@ -98,7 +101,8 @@ fn serve_with_server(args: &Args) -> ! {
     let conf = ServerConf { threads: args.threads, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let mut service = http_proxy_service(&server.configuration, Bare { modules: Modules::Default });
+    let mut service =
+        http_proxy_service(&server.configuration, Bare { modules: Modules::Default, upstream: args.proxy });
     service.add_tcp(&args.listen.to_string());
     server.add_service(service);
     server.run_forever()
@@ -113,6 +117,7 @@ enum Modules {
 
 struct Bare {
     modules: Modules,
+    upstream: Option<SocketAddr>,
 }
 
 #[async_trait]
@@ -129,6 +134,9 @@ impl ProxyHttp for Bare {
     }
 
     async fn request_filter(&self, session: &mut Session, _ctx: &mut ()) -> pingora::Result<bool> {
+        if self.upstream.is_some() {
+            return Ok(false);
+        }
         let mut head = ResponseHeader::build(302, Some(4))?;
         head.insert_header(LOCATION, HeaderValue::from_static(LINK))?;
         head.insert_header(CONTENT_LENGTH, HeaderValue::from_static("0"))?;
@@ -137,6 +145,9 @@ impl ProxyHttp for Bare {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut ()) -> pingora::Result<Box<HttpPeer>> {
-        Error::e_explain(ErrorType::HTTPStatus(404), "there is no upstream")
+        match self.upstream {
+            Some(address) => Ok(Box::new(HttpPeer::new(address, false, String::new()))),
+            None => Error::e_explain(ErrorType::HTTPStatus(404), "there is no upstream"),
+        }
     }
 }

@@ -8,14 +8,8 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::load::Round;
-
-/// A median, and the least and greatest value beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Spread {
-    median: f64,
-    least: f64,
-    greatest: f64,
-}
+use crate::figures::Spread;
+use crate::run;
 
 /// Everything about one server.
 #[derive(Debug, Serialize)]
@@ -43,21 +37,6 @@ pub(super) struct Report {
     pub(super) rows: Vec<Row>,
 }
 
-impl Spread {
-    /// Of at least one value.
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        let median = if values.len().is_multiple_of(2) {
-            f64::midpoint(values[middle - 1], values[middle])
-        } else {
-            values[middle]
-        };
-        Self { median, least: values[0], greatest: values[values.len() - 1] }
-    }
-}
-
 impl Row {
     /// From the rounds of one server and those of the bare proxy in the same turns.
     pub(super) fn new(name: &str, rounds: &[Round], bare: &[Round]) -> Self {
@@ -75,9 +54,8 @@ impl Row {
     }
 }
 
-impl Report {
-    /// As Markdown, so that it can stand in a README as it is.
-    pub(super) fn table(&self) -> String {
+impl run::Report for Report {
+    fn table(&self) -> String {
         let mut text = format!("{}\n{}\n{}\n\n", self.machine, self.load, self.database);
         text.push_str("| server | CPU µs per redirect | times bare | core in use | answers | answer bytes | nodes chosen |\n");
         text.push_str("|---|---|---|---|---|---|---|\n");
@@ -85,14 +63,10 @@ impl Report {
             // Writing to a String does not fail.
             let _ = writeln!(
                 text,
-                "| {} | {:.2} ({:.2}-{:.2}) | {:.2} ({:.2}-{:.2}) | {:.0} % | {} | {:.0} | {} |",
+                "| {} | {:.2} | {:.2} | {:.0} % | {} | {:.0} | {} |",
                 row.name,
-                row.cpu_us.median,
-                row.cpu_us.least,
-                row.cpu_us.greatest,
-                row.ratio.median,
-                row.ratio.least,
-                row.ratio.greatest,
+                row.cpu_us,
+                row.ratio,
                 row.busy.median * 100.0,
                 row.answers,
                 row.answer_bytes,
@@ -109,6 +83,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::run::Report as _;
 
     fn round(used_ns: u64) -> Round {
         Round {
@@ -119,16 +94,6 @@ mod tests {
             answer_bytes: 600.0,
             hosts: ["a".to_owned()].into(),
         }
-    }
-
-    #[test]
-    fn medians_of_even_and_odd_counts() {
-        let check = |values: &[f64], median: f64, least: f64, greatest: f64| {
-            assert_eq!(Spread::of(values.iter().copied()), Spread { median, least, greatest });
-        };
-        check(&[2.0], 2.0, 2.0, 2.0);
-        check(&[3.0, 1.0, 2.0], 2.0, 1.0, 3.0);
-        check(&[4.0, 1.0, 2.0, 3.0], 2.5, 1.0, 4.0);
     }
 
     #[test]

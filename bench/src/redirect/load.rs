@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::requests::Requests;
 use crate::Failure;
 use crate::process::Server;
+use crate::viewer::field;
 
 /// One answer in so many is read to the last field; of the others the status and the end.
 const LOOK_CLOSELY_EVERY: u64 = 64;
@@ -153,12 +154,8 @@ async fn viewer(
 /// Where a redirect leads to; `None`: it leads nowhere, is not signed, or has content.
 fn host(answer: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(answer).ok()?;
-    let field = |name: &str| {
-        let mut fields = text.lines().skip(1).filter_map(|line| line.split_once(": "));
-        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    };
-    let link = field("location")?.strip_prefix("https://")?;
-    (field("content-length")? == "0" && link.contains("X-Amz-Signature=")).then_some(())?;
+    let link = field(text, "location")?.strip_prefix("https://")?;
+    (field(text, "content-length")? == "0" && link.contains("X-Amz-Signature=")).then_some(())?;
     Some(link.split('/').next().unwrap_or(link).to_owned())
 }
 

@@ -1,34 +1,29 @@
-//! The gate as it is measured: its configuration written, its nodes found up, its access lines counted.
+//! The gate as it is measured: its configuration written, its nodes found up.
+//!
+//! Absent on purpose: what the configuration says, which is each measurement's own.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 
-use super::load::Round;
-use super::nodes::{Fleet, config};
-use super::{Place, Server, free_address};
 use crate::Failure;
-use crate::process::LOOK;
+use crate::process::{Place, Server, free_address};
 
-/// Starts the gate and waits until every node is up.
-pub(super) async fn start(
+/// Starts the gate with the configuration for this admin address, and waits until so many nodes are up.
+pub(crate) async fn start(
     place: &Place,
     core: usize,
     name: &str,
     address: SocketAddr,
-    fleet: &Fleet<'_>,
+    nodes: usize,
+    config: impl FnOnce(SocketAddr) -> String,
 ) -> Result<Server, Failure> {
     let admin = free_address()?;
-    let file = place.scratch.join(format!("{name}.toml"));
-    let shown = file.display().to_string();
-    std::fs::write(&file, config(address, admin, fleet)).map_err(Failure::during(shown.clone()))?;
-    let mut gate = Server::start(place, core, name, &["watchgate", "-c", &shown, "run"], address).await?;
-    let wanted = fleet.nodes;
-    gate.wait_until("has all its nodes up", || async move { nodes_up(admin).await == Some(wanted) }).await?;
+    let file = place.written(&format!("{name}.toml"), &config(admin))?;
+    let mut gate = Server::start(place, core, name, &["watchgate", "-c", &file, "run"], address).await?;
+    gate.wait_until("has all its nodes up", || async move { nodes_up(admin).await == Some(nodes) }).await?;
     Ok(gate)
 }
 
@@ -47,25 +42,6 @@ fn up_in(answer: &str) -> Option<usize> {
     let nodes: Value = serde_json::from_str(body).ok()?;
     let nodes = nodes.as_array().or_else(|| nodes.get("nodes")?.as_array())?;
     Some(nodes.iter().filter(|node| node["state"] == "up").count())
-}
-
-/// Waits until a line is written for every answer.
-///
-/// # Errors
-/// Some are still missing after seconds: then the time they would have cost is missing in the figures.
-pub(super) async fn wrote_its_lines(gate: &Server, round: &Round) -> Result<(), Failure> {
-    let begun = Instant::now();
-    loop {
-        let lines = gate.log_lines()?;
-        if lines >= round.answers_in_all {
-            return Ok(());
-        }
-        if begun.elapsed() > Duration::from_secs(5) {
-            let answers = round.answers_in_all;
-            return Err(gate.misbehaved(&format!("wrote {lines} access lines for {answers} answers")));
-        }
-        sleep(LOOK).await;
-    }
 }
 
 #[cfg(test)]

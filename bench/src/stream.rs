@@ -1,0 +1,137 @@
+//! Processor time per gibibyte of film: the gate against other proxies before the same node, in turns, on one core.
+//!
+//! All proxies are up, and each gets the viewers in its turn, round after round. The node and the viewers share the
+//! other core. Absent on purpose: a verdict, and latency.
+
+use self::figures::{Report, Row, Unmeasured};
+use self::load::{Round, Shape};
+use crate::film::Film;
+use crate::origin::Origin;
+use crate::peers::{GateSetting, Peer};
+use crate::process::{Cores, Server};
+use crate::run::{Common, Told, machine};
+use crate::{Failure, say};
+
+mod figures;
+mod load;
+
+/// What the others are compared with.
+const YARDSTICK: Peer = Peer::Nginx;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Seconds that each round measures
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// Rounds for each proxy and shape
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    rounds: u64,
+    /// Size of the film, which lies in memory
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(16..=16384), value_name = "MIB")]
+    film: u64,
+    /// A round ends early when so much has been read
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024), value_name = "GIB")]
+    round_max: u64,
+    /// Which proxies, separated by commas; tuned nginx, the yardstick, always is
+    #[arg(long, value_delimiter = ',', default_value = "nginx,nginx-default,haproxy,pingora,gate")]
+    peers: Vec<Peer>,
+    /// Which shapes of load, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "one,sixteen,paced")]
+    shapes: Vec<Shape>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// A proxy in the line-up, and what its rounds of one shape found. With a fault it is out of all that follow.
+struct Candidate {
+    peer: Peer,
+    server: Server,
+    rounds: Vec<Round>,
+    fault: Option<String>,
+}
+
+/// Measures and reports.
+///
+/// # Errors
+/// [`Failure`]: the node or the yardstick failed. Another proxy's fault is in the report instead of its figures.
+pub(crate) fn run(args: &Args) -> Result<Told, Failure> {
+    let cores = Cores::take()?;
+    args.common.tell(measure(args, cores))
+}
+
+async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
+    let place = args.common.place()?;
+    say("writing the film and starting the node ...");
+    let origin = Origin::start(&place, cores.load, Film { bytes: args.film << 20 }, None).await?;
+    let (mut candidates, mut unmeasured) = (Vec::new(), Vec::new());
+    let others = args.peers.iter().copied().filter(|peer| *peer != YARDSTICK);
+    for peer in std::iter::once(YARDSTICK).chain(others) {
+        if let Some(why) = peer.missing() {
+            unmeasured.push(Unmeasured::skipped(peer, why));
+            continue;
+        }
+        say(&format!("starting: {}", peer.name()));
+        let setting = GateSetting { park_after: None };
+        match prepared(peer, &origin, peer.start(&place, cores.measured, origin.address, setting)).await {
+            Ok(server) => candidates.push(Candidate { peer, server, rounds: Vec::new(), fault: None }),
+            Err(failure) if peer == YARDSTICK => return Err(failure),
+            Err(failure) => unmeasured.push(Unmeasured::failed(peer, failure.to_string())),
+        }
+    }
+    let mut rows = Vec::new();
+    for &shape in &args.shapes {
+        rows.extend(line_up(&mut candidates, shape, args, origin.film).await?);
+    }
+    let faults = candidates.into_iter().filter_map(|one| Some(Unmeasured::failed(one.peer, one.fault?)));
+    unmeasured.extend(faults);
+    let load = format!(
+        "{} rounds of {} s, at most {} GiB, for each; a film of {} MiB; proxies on core {}, node and viewers on core {}",
+        args.rounds, args.seconds, args.round_max, args.film, cores.measured, cores.load
+    );
+    Ok(Report { machine: machine()?, load, rows, unmeasured })
+}
+
+/// Starts a proxy, and sees it deliver the whole film once before anything is measured.
+async fn prepared(
+    peer: Peer,
+    origin: &Origin,
+    start: impl Future<Output = Result<Server, Failure>>,
+) -> Result<Server, Failure> {
+    let server = start.await?;
+    load::whole(&server, peer, origin.film).await?;
+    Ok(server)
+}
+
+/// One shape for all proxies that are still sound, round after round; who begins changes from turn to turn.
+async fn line_up(
+    candidates: &mut [Candidate],
+    shape: Shape,
+    args: &Args,
+    film: Film,
+) -> Result<Vec<Row>, Failure> {
+    let limits = load::Limits { seconds: args.seconds, bytes: args.round_max << 30 };
+    for candidate in &mut *candidates {
+        candidate.rounds.clear();
+    }
+    for turn in 0..args.rounds {
+        for index in 0..candidates.len() {
+            let first = usize::try_from(turn).unwrap_or_default();
+            let index = (first + index) % candidates.len();
+            let Candidate { peer, server, rounds, fault } = &mut candidates[index];
+            if fault.is_some() {
+                continue;
+            }
+            match load::round(server, *peer, film, shape, limits).await {
+                Ok(round) => {
+                    say(&format!("{}, round {}: {round}, {}", shape.name(), turn + 1, peer.name()));
+                    rounds.push(round);
+                }
+                Err(failure) if *peer == YARDSTICK => return Err(failure),
+                Err(failure) => *fault = Some(format!("{}: {failure}", shape.name())),
+            }
+        }
+    }
+    let [Candidate { rounds: yardstick, .. }, ..] = &*candidates else { return Ok(Vec::new()) };
+    let sound = candidates.iter().filter(|candidate| candidate.fault.is_none());
+    Ok(sound.map(|one| Row::new(shape, one.peer, &one.rounds, yardstick)).collect())
+}

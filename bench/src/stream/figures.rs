@@ -1,0 +1,133 @@
+//! The report of the stream measurement, for people and as JSON.
+//!
+//! A ratio is taken within each turn, between rounds that ran shortly after each other, and only then is the median
+//! taken: what disturbs the machine for minutes disturbs both sides.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::load::{Round, Shape};
+use crate::figures::Spread;
+use crate::peers::Peer;
+use crate::run;
+
+/// Everything about one proxy under one shape of load.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    shape: &'static str,
+    name: &'static str,
+    /// Processor seconds by GiB.
+    cpu_s_per_gib: Spread,
+    /// The same as a multiple of the yardstick's.
+    ratio: Spread,
+    mib_per_s: Spread,
+    /// The part of the core it had, 0 to 1.
+    busy: Spread,
+    bytes: u64,
+    cpu_s_per_gib_by_round: Vec<f64>,
+}
+
+/// A proxy without figures, and why.
+#[derive(Debug, Serialize)]
+pub(super) struct Unmeasured {
+    name: &'static str,
+    /// It is here, and did not do as it should.
+    failed: bool,
+    why: String,
+}
+
+/// A whole run.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) machine: String,
+    pub(super) load: String,
+    pub(super) rows: Vec<Row>,
+    pub(super) unmeasured: Vec<Unmeasured>,
+}
+
+impl Row {
+    /// From the rounds of one proxy and those of the yardstick in the same turns.
+    pub(super) fn new(shape: Shape, peer: Peer, rounds: &[Round], yardstick: &[Round]) -> Self {
+        let ratios = rounds.iter().zip(yardstick);
+        Self {
+            shape: shape.name(),
+            name: peer.name(),
+            cpu_s_per_gib: Spread::of(rounds.iter().map(Round::cpu_s_per_gib)),
+            ratio: Spread::of(ratios.map(|(round, other)| round.cpu_s_per_gib() / other.cpu_s_per_gib())),
+            mib_per_s: Spread::of(rounds.iter().map(Round::mib_per_s)),
+            busy: Spread::of(rounds.iter().map(Round::busy)),
+            bytes: rounds.iter().map(|round| round.bytes).sum(),
+            cpu_s_per_gib_by_round: rounds.iter().map(Round::cpu_s_per_gib).collect(),
+        }
+    }
+}
+
+impl Unmeasured {
+    pub(super) fn skipped(peer: Peer, why: String) -> Self {
+        Self { name: peer.name(), failed: false, why }
+    }
+
+    pub(super) fn failed(peer: Peer, why: String) -> Self {
+        Self { name: peer.name(), failed: true, why }
+    }
+}
+
+impl run::Report for Report {
+    fn table(&self) -> String {
+        let mut text = format!("{}\n{}\n\n", self.machine, self.load);
+        text.push_str("| load | proxy | CPU s per GiB | times tuned nginx | MiB/s | core in use | GiB |\n");
+        text.push_str("|---|---|---|---|---|---|---|\n");
+        for row in &self.rows {
+            // Writing to a String does not fail.
+            let _ = writeln!(
+                text,
+                "| {} | {} | {:.3} | {:.2} | {:.0} | {:.0} % | {:.1} |",
+                row.shape,
+                row.name,
+                row.cpu_s_per_gib,
+                row.ratio,
+                row.mib_per_s,
+                row.busy.median * 100.0,
+                row.bytes as f64 / f64::from(1 << 30),
+            );
+        }
+        text.push_str("\nMedian over the rounds (least-greatest); ratios within each round.");
+        for Unmeasured { name, failed, why } in &self.unmeasured {
+            let _ = write!(text, "\n{}: {name}: {why}", if *failed { "FAILED" } else { "Skipped" });
+        }
+        text
+    }
+
+    fn is_whole(&self) -> bool {
+        self.unmeasured.iter().all(|one| !one.failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::run::Report as _;
+
+    fn round(used_ns: u64) -> Round {
+        Round { bytes: 1 << 30, used_ns, took: Duration::from_secs(1) }
+    }
+
+    #[test]
+    fn rows_compare_round_by_round_and_faults_are_told() {
+        // The machine is twice as slow in the second turn, for both.
+        let (nginx, gate) = ([200_000_000, 400_000_000].map(round), [150_000_000, 300_000_000].map(round));
+        let rows = vec![Row::new(Shape::One, Peer::Gate, &gate, &nginx)];
+        let skipped = Unmeasured::skipped(Peer::Haproxy, "haproxy is not installed".to_owned());
+        let (machine, load) = ("m".to_owned(), "l".to_owned());
+        let mut report = Report { machine, load, rows, unmeasured: vec![skipped] };
+        let table = report.table();
+        assert!(table.contains("| 1 viewer | gate | 0.225 (0.150-0.300) | 0.75 (0.75-0.75) |"), "{table}");
+        assert!(table.ends_with("Skipped: HAProxy, splice: haproxy is not installed"), "{table}");
+        assert!(report.is_whole());
+        report.unmeasured.push(Unmeasured::failed(Peer::Pingora, "no".to_owned()));
+        assert!(!report.is_whole());
+    }
+}
