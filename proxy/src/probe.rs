@@ -95,3 +95,6 @@ fn rules(health: &Health) -> Rules {
         ejection: Ejection::OURS,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -195,6 +195,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::decide::health::{Ejection, Rules};
     use crate::probe::fixture::Fixture;
     use crate::probe::round::{Heard, Verdict};
 
@@ -237,6 +238,42 @@ mod tests {
         check(&heard(Some(7)), 100, 7);
         check(&silence(), 3, 10);
         check(&heard(Some(9)), 0, 9);
+    }
+
+    #[test]
+    fn streams_fill_a_nodes_budget() {
+        let node = Fixture::new("http://127.0.0.1:9", "minio", "max_viewers = 4").node;
+        let load = || node.facts(1, 0, false).load;
+        let streams: Vec<_> = (0..3).map(|_| node.live.stream_begins()).collect();
+        assert!((load() - 0.75).abs() < 1e-9, "{}", load());
+        node.live.heard_load(4);
+        assert!((load() - 1.0).abs() < 1e-9, "{}", load());
+        node.live.heard_load(0);
+        drop(streams);
+        assert!(load().abs() < 1e-9, "{}", load());
+    }
+
+    #[test]
+    fn the_probes_reason_follows_an_ejection() {
+        let rules = Rules {
+            interval_ms: 2_000,
+            timeout_ms: 1_000,
+            rise: 1,
+            fall: 2,
+            slow_start_ms: 0,
+            ejection: Ejection::OURS,
+        };
+        let mut machine = Machine::new(0);
+        machine.observe(1, Ok(()), &rules);
+        machine.eject(2, &rules);
+        assert!(!is_explained(Some(Reason::Ejected), &machine), "it still is the reason");
+        for _ in 0..rules.fall {
+            machine.observe(3, Err(Reason::Status), &rules);
+        }
+        assert!(is_explained(Some(Reason::Ejected), &machine));
+        assert!(!is_explained(Some(Reason::Status), &machine), "it is said once");
+        machine.observe(4, Ok(()), &rules);
+        assert!(!is_explained(Some(Reason::Ejected), &machine), "it is up");
     }
 
     #[test]
