@@ -2,7 +2,7 @@
 
 use watchgate_node::{Content, Put};
 
-use crate::gates::{FILM, KEY, PATIENCE, SINGAPORE, eventually};
+use crate::gates::{AMSTERDAM, FILM, PATIENCE, SAO_PAULO, eventually};
 use crate::support::*;
 use crate::viewer::*;
 
@@ -193,7 +193,7 @@ async fn access_lines_tell_the_film_from_its_head_to_its_last_byte() {
     eventually("the lines are written", || ["line-1", "line-3"].iter().all(|id| line(id).is_some())).await;
     let told = line("line-1").expect("there a moment ago");
     for (name, want) in [
-        ("client.address", serde_json::json!(crate::gates::AMSTERDAM)),
+        ("client.address", serde_json::Value::from(AMSTERDAM)),
         ("http.request.method", "GET".into()),
         ("url.path", format!("/watch/{FILM}").into()),
         ("http.response.status_code", 206.into()),
@@ -222,7 +222,7 @@ async fn access_lines_tell_the_film_from_its_head_to_its_last_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_add_up() {
     let stage = Staging::new(3, SIZE).up().await;
-    for viewer in [crate::gates::AMSTERDAM, SINGAPORE] {
+    for viewer in [AMSTERDAM, SAO_PAULO] {
         let ask = Ask::path("GET", &format!("/watch/{FILM}")).from(viewer);
         let mut answer = Viewer::connect(Speaks::H1, &stage).await.ask(&ask).await;
         assert_eq!(answer.end().await, End::Whole);
@@ -232,11 +232,8 @@ async fn metrics_add_up() {
         stage.gate.metric("watchgate_requests_total", &[("outcome", "stream")]) == 2.0
     })
     .await;
-    assert_eq!((sent("ams"), sent("sin"), sent("gru")), (SIZE as f64, SIZE as f64, 0.0));
+    assert_eq!((sent("ams"), sent("gru"), sent("sin")), (SIZE as f64, SIZE as f64, 0.0));
     assert_eq!(stage.gate.metric("watchgate_streams", &[]), 0.0, "nobody watches any more");
     assert_eq!(stage.gate.metric("watchgate_resumes_total", &[]), 0.0);
-    assert!(
-        gets(&stage.nodes[2]).iter().all(|seen| seen.path.ends_with(KEY))
-            && !gets(&stage.nodes[2]).is_empty()
-    );
+    assert_eq!(gets(&stage.nodes[2]), []);
 }

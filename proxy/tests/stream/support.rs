@@ -72,6 +72,16 @@ impl Staging {
         self
     }
 
+    /// Keys of `[health]`, in place of those that make verdicts rare.
+    pub(crate) fn health(self, keys: &str) -> Self {
+        Self { health: keys.to_owned(), ..self }
+    }
+
+    /// The first node is the source.
+    pub(crate) fn with_source(self) -> Self {
+        Self { source: true, ..self }
+    }
+
     pub(crate) async fn up(self) -> Stage {
         let mut nodes = Vec::new();
         for number in 0..self.nodes {
@@ -87,6 +97,18 @@ impl Staging {
 
     /// The gate before nodes that hold whatever the story gave them.
     pub(crate) async fn before(self, nodes: Vec<Node>) -> Stage {
+        let source = self.source;
+        let mut rig = self.rig();
+        for (number, node) in nodes.iter().enumerate() {
+            let role = if source && number == 0 { "role = \"source\"\n" } else { "" };
+            let keys = format!("{role}{}", NODES[number].1);
+            rig = rig.node(node.name(), &node.endpoint(), ("gate", "gate-secret"), &keys);
+        }
+        rig.raise(nodes).await
+    }
+
+    /// The gate's configuration, still without nodes.
+    pub(crate) fn rig(self) -> Rig {
         let lines = Lines::default();
         let log = AccessLog::start(LogFormat::Json, lines.clone()).expect("a thread");
         let stream: String = self.stream.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
@@ -95,15 +117,28 @@ impl Staging {
             .watch(&self.watch)
             .extra(&format!("[stream]\n{stream}[health]\n{}", self.health));
         setup.access_log = Some(log);
-        for (number, node) in nodes.iter().enumerate() {
-            let role = if self.source && number == 0 { "role = \"source\"\n" } else { "" };
-            let keys = format!("{role}{}", NODES[number].1);
-            setup = setup.node_with(node.name(), &node.endpoint(), ("gate", "gate-secret"), &keys);
-        }
-        let gate = setup.start_proven().await;
+        Rig { setup, film: self.film, lines }
+    }
+}
+
+/// A gate before it starts, whatever its nodes are.
+pub(crate) struct Rig {
+    setup: Setup,
+    film: Film,
+    lines: Lines,
+}
+
+impl Rig {
+    pub(crate) fn node(self, id: &str, endpoint: &str, key: (&str, &str), keys: &str) -> Self {
+        Self { setup: self.setup.node_with(id, endpoint, key, keys), ..self }
+    }
+
+    /// Starts the gate and waits until all its nodes are up.
+    pub(crate) async fn raise(self, nodes: Vec<Node>) -> Stage {
+        let gate = self.setup.start_proven().await;
         gate.until("all are up", |nodes| nodes.iter().all(|node| node.state == "up")).await;
         let host = Host::start(Arc::clone(&gate.gate)).await;
-        Stage { gate, host, nodes, film: self.film, lines }
+        Stage { gate, host, nodes, film: self.film, lines: self.lines }
     }
 }
 
