@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use watchgate_node::{Cut, Fault, Node, Seen, Versioning};
 
-use crate::gates::{CITIES, KEY, eventually};
+use crate::gates::{CITIES, KEY, PATIENCE, eventually};
 use crate::support::*;
 use crate::viewer::*;
 
@@ -54,6 +54,33 @@ async fn a_film_survives_one_failure_after_the_other() {
         whole(answer, stage.film, &format!("{speaks:?}")).await;
         let resumes = stage.gate.metric("watchgate_resumes_total", &[]);
         assert!(resumes >= 30.0, "2 MB in pieces of at most 60 kB, but {resumes} resumes");
+    }
+}
+
+/// A gate may ask for a window before it needs it. That one is of no use when the window before it breaks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_break_while_the_next_window_is_on_its_way_costs_no_byte() {
+    for speaks in BOTH {
+        for blow in ["reset", "close", "freeze"] {
+            let stage = Staging::new(2, 3 * SIZE).up().await;
+            let near = stage.near();
+            let mut answer = midway(&stage, speaks).await;
+            let two_answers = |near: &Node| {
+                let open: Vec<Seen> = gets(near).into_iter().filter(|seen| !seen.finished).collect();
+                open.len() == 2 && open.iter().all(|seen| seen.sent > 0)
+            };
+            let strike = async {
+                near.wait_until(two_answers, PATIENCE).await.expect("the next window is asked for early");
+                match blow {
+                    "reset" => near.cut_connections(Cut::Reset).await,
+                    "close" => near.cut_connections(Cut::Close).await,
+                    _ => near.freeze(),
+                }
+            };
+            let (end, ()) = tokio::join!(answer.end(), strike);
+            assert_eq!((end, answer.bytes), (End::Whole, stage.film.size), "{speaks:?}, {blow}");
+            assert!(stage.resumes_from(near) >= 1.0, "{speaks:?}, {blow}");
+        }
     }
 }
 
