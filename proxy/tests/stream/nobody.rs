@@ -69,7 +69,7 @@ async fn failures_of_all_nodes_are_502_and_late_ones_504() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_nodes_are_no_unknown_film() {
-    let stage = Staging::new(2, SIZE).up().await;
+    let stage = Staging::new(2, SIZE).watchful().up().await;
     for node in &stage.nodes {
         node.kill().await;
     }
@@ -85,7 +85,7 @@ async fn killed_nodes_are_no_unknown_film() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_down_is_503_where_the_operator_wants_it() {
-    let stage = Staging::new(2, SIZE).watch("all_down = \"refuse\"").up().await;
+    let stage = Staging::new(2, SIZE).watchful().watch("all_down = \"refuse\"").up().await;
     for node in &stage.nodes {
         node.kill().await;
     }
@@ -110,7 +110,7 @@ enum Holds {
 
 /// The first node is the source if the story has one.
 async fn asked(source: bool, holds: &[Holds], viewer: &str) -> (Stage, Answer) {
-    let mut staging = Staging::new(holds.len(), 1000);
+    let mut staging = Staging::new(holds.len(), 1000).watchful();
     if source {
         staging = staging.with_source();
     }

@@ -120,9 +120,10 @@ async fn a_viewer_that_reads_nothing_is_let_go() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_but_reading_viewer_is_not_let_go() {
     for speaks in BOTH {
-        let stage = staging().stream("viewer_stall_timeout", "\"1s\"").up().await;
+        // A kernel wakes a writer only once a good part of its buffer, up to 4 MB, is free.
+        let stage = staging().stream("viewer_stall_timeout", "\"5s\"").up().await;
         let mut slow = watching(&stage, speaks, 100_000).await;
-        slow.paced(300_000, 1_500_000).await;
+        slow.paced(500_000, 6_000_000).await;
         assert!(slow.until(30_000_000).await, "{speaks:?}");
         nobody_blamed(&stage);
     }
@@ -152,7 +153,7 @@ async fn a_viewer_that_leaves_is_noticed_while_a_node_is_waited_for() {
         (Speaks::H2, Fault::DripHead(100)),
     ] {
         let staging = staging().stream("stall_timeout", "\"10m\"").stream("first_byte_timeout", "\"10m\"");
-        let stage = staging.up().await;
+        let stage = staging.stream("min_rate", "\"0KiB\"").up().await;
         let waits_for_head = matches!(fault, Fault::DripHead(_));
         stage.near().faults().set(fault);
         if waits_for_head {

@@ -87,7 +87,7 @@ async fn a_break_while_the_next_window_is_on_its_way_costs_no_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_comes_back_is_used_again() {
     for speaks in BOTH {
-        let stage = Staging::new(2, SIZE).up().await;
+        let stage = Staging::new(2, SIZE).watchful().up().await;
         let [near, far] = &stage.nodes[..] else { panic!("two nodes") };
         let mut answer = midway(&stage, speaks).await;
         near.kill().await;
@@ -157,9 +157,7 @@ async fn a_frozen_node_is_left_when_it_stalls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verdict_moves_the_streams_that_wait() {
     for speaks in BOTH {
-        let staging = Staging::new(2, SIZE).stream("stall_timeout", "\"10m\"");
-        let health = "interval = \"200ms\"\ntimeout = \"200ms\"\nrise = 1\nfall = 3\nslow_start = \"0s\"";
-        let stage = staging.health(health).up().await;
+        let stage = Staging::new(2, SIZE).watchful().stream("stall_timeout", "\"10m\"").up().await;
         let answer = midway(&stage, speaks).await;
         stage.near().freeze();
         whole(answer, stage.film, &format!("{speaks:?}")).await;

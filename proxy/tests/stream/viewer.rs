@@ -87,7 +87,7 @@ impl Viewer {
     pub(crate) async fn connect(speaks: Speaks, stage: &Stage) -> Self {
         match speaks {
             Speaks::H1 => Self::H1(h1::Connection::new(connected(stage.gate.addr).await)),
-            Speaks::H2 => Self::H2(h2::Connection::new(connected(stage.host.addr).await).await),
+            Speaks::H2 => Self::H2(h2::Connection::new(connected(stage.h2_addr().await).await).await),
         }
     }
 
