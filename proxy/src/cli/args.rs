@@ -218,7 +218,11 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     pub(crate) admin_port: u16,
 
-    /// Play the whole story by itself and end: exit code 0 if every step went as it should
+    /// How the film reaches the viewer
+    #[arg(long, value_enum, default_value_t = Mode::Redirect)]
+    pub(crate) mode: Mode,
+
+    /// Play the whole story of both modes by itself and end: exit code 0 if every step went as it should
     #[arg(long)]
     pub(crate) once: bool,
 
