@@ -77,13 +77,13 @@ pub(crate) async fn answer(
     if let Some(delay) = picked.delay {
         tokio::time::sleep(delay).await;
     }
-    if picked.hang_up {
+    if picked.head.hang_up {
         return Err(HungUp);
     }
-    if let Some(bytes_per_s) = picked.head_bytes_per_s {
+    if let Some(bytes_per_s) = picked.head.bytes_per_s {
         script.drip_head(bytes_per_s);
     }
-    if picked.early_hints {
+    if picked.head.early_hints {
         script.say_first(EARLY_HINTS);
     }
     let result = reply(&inner, &verifier, &asked, &picked, &call, request).await;

@@ -196,9 +196,7 @@ pub enum Cut {
 pub(crate) struct Picked {
     pub(crate) status: Option<u16>,
     pub(crate) delay: Option<Duration>,
-    pub(crate) early_hints: bool,
-    pub(crate) hang_up: bool,
-    pub(crate) head_bytes_per_s: Option<u64>,
+    pub(crate) head: HeadFaults,
     pub(crate) wrong_etag: bool,
     pub(crate) range: RangeFault,
     pub(crate) gzip: bool,
@@ -213,6 +211,13 @@ pub(crate) enum RangeFault {
     As200,
     OneOff,
     WrongTotal,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HeadFaults {
+    pub(crate) early_hints: bool,
+    pub(crate) hang_up: bool,
+    pub(crate) bytes_per_s: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -241,9 +246,9 @@ impl Picked {
             Fault::WrongContentRange => self.range = RangeFault::OneOff,
             Fault::WrongTotal => self.range = RangeFault::WrongTotal,
             Fault::Gzip => self.gzip = true,
-            Fault::EarlyHints => self.early_hints = true,
-            Fault::HangUp => self.hang_up = true,
-            Fault::DripHead(bytes_per_s) => self.head_bytes_per_s = Some(bytes_per_s.max(1)),
+            Fault::EarlyHints => self.head.early_hints = true,
+            Fault::HangUp => self.head.hang_up = true,
+            Fault::DripHead(bytes_per_s) => self.head.bytes_per_s = Some(bytes_per_s.max(1)),
         }
     }
 }

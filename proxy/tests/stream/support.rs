@@ -117,11 +117,12 @@ impl Staging {
     pub(crate) fn rig(self) -> Rig {
         let lines = Lines::default();
         let log = AccessLog::start(LogFormat::Json, lines.clone()).expect("a thread");
-        let stream: String = self.stream.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        let mut setup = Setup::new()
-            .watch("mode = \"stream\"")
-            .watch(&self.watch)
-            .extra(&format!("[stream]\n{stream}[health]\n{}", self.health));
+        let stream: Vec<String> = self.stream.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        let mut setup = Setup::new().watch("mode = \"stream\"").watch(&self.watch).extra(&format!(
+            "[stream]\n{}\n[health]\n{}",
+            stream.join("\n"),
+            self.health
+        ));
         setup.access_log = Some(log);
         Rig { setup, film: self.film, lines }
     }
@@ -157,9 +158,19 @@ impl Stage {
         &self.nodes[0]
     }
 
-    /// How often a film went on elsewhere after it had begun at this node.
-    pub(crate) fn resumes_from(&self, node: &Node) -> f64 {
-        self.gate.metric("watchgate_resumes_total", &[("from", node.name())])
+    /// A metric that counts: the sum over all series that have these labels.
+    pub(crate) fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        format!("{:.0}", self.gate.metric(name, labels)).parse().expect("a whole number")
+    }
+
+    /// How often films left a node that failed them.
+    pub(crate) fn resumes(&self) -> u64 {
+        self.count("watchgate_resumes_total", &[])
+    }
+
+    /// How often films left this node.
+    pub(crate) fn resumes_from(&self, node: &Node) -> u64 {
+        self.count("watchgate_resumes_total", &[("from", node.name())])
     }
 
     /// The access lines so far.
