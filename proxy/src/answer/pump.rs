@@ -9,31 +9,27 @@ mod body;
 mod engine;
 mod hedge;
 mod open;
+mod pass;
 mod window;
 
-use std::future::poll_fn;
-use std::num::NonZeroU64;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use pingora_proxy::Session;
 use smallvec::SmallVec;
-use tokio::time::{Instant, Sleep};
 
 use self::open::{Opened, Order};
-use self::window::{Ahead, Window};
+use self::window::Window;
 use crate::clock::millis;
 use crate::config;
-use crate::decide::health::State;
 use crate::decide::pace::Pace;
-use crate::decide::patience::Limits;
 use crate::decide::resume::{Ask, Course, Failure, Identity, NoFilm, Step, Word, no_film};
 use crate::fleet::{Fleet, Node};
 
+use self::pass::{Flow, Passed};
+
 pub use self::engine::Engine;
+pub use self::pass::gone;
 
 /// The nodes that may take the viewer now, best first.
 pub type Nodes = SmallVec<[usize; NODES_USUAL]>;
@@ -126,11 +122,6 @@ pub struct Sent {
 
 /// Changes of course that an access line shows; more are only counted.
 const RESUMES_MAX: usize = 8;
-/// While a node is waited for, health and patience are looked at so often.
-const LOOK: Duration = Duration::from_millis(100);
-/// An end that follows after the viewer held us up for so long says nothing against the node: it has let go of a
-/// reader that did not read.
-const HELD_MS: u64 = 1_000;
 
 impl<'a> Pump<'a> {
     /// A film that nobody was asked for yet.
@@ -182,23 +173,27 @@ impl<'a> Pump<'a> {
         if let Some(window) = &mut window {
             window.limit(end - first);
         }
-        let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
-        let mut flow = Flow { at: first, end, buffer: BytesMut::new(), ahead: None, timer };
+        let mut flow = Flow::new(first, end);
         let ended = loop {
             if flow.at == flow.end {
                 break End::Whole;
             }
-            let current = match window.take() {
-                Some(window) => Ok(window),
-                None => self.next_window(&mut flow).await,
+            let current = if let Some(begun) = window.take() {
+                Ok(begun)
+            } else {
+                tokio::select! {
+                    biased;
+                    next = self.next_window(&mut flow) => next,
+                    () = gone(session) => break End::ViewerLeft,
+                }
             };
-            let done = match current {
-                Ok(current) => self.pass_on(session, &mut flow, current).await,
+            match current {
+                Ok(current) => {
+                    if self.pass_on(session, &mut flow, current).await == Passed::Left {
+                        break End::ViewerLeft;
+                    }
+                }
                 Err(failure) => break End::Cut(failure),
-            };
-            match done {
-                Passed::On => {}
-                Passed::Left => break End::ViewerLeft,
             }
         };
         Sent { bytes: flow.at - first, end: ended }
@@ -351,167 +346,4 @@ impl<'a> Pump<'a> {
             .filter(|resume| resume.to.is_none())
             .for_each(|resume| resume.to = Some(node));
     }
-}
-
-/// Where a film is between nodes and viewer.
-struct Flow {
-    /// The next byte for the viewer.
-    at: u64,
-    end: u64,
-    buffer: BytesMut,
-    ahead: Option<Ahead>,
-    /// For whatever is waited for now.
-    timer: Pin<Box<Sleep>>,
-}
-
-/// What became of a window.
-enum Passed {
-    /// It is through, parked or failed: the film goes on.
-    On,
-    /// The viewer is gone.
-    Left,
-}
-
-impl Pump<'_> {
-    /// Hands a window on to the viewer, piece by piece.
-    async fn pass_on(&mut self, session: &mut Session, flow: &mut Flow, window: Window) -> Passed {
-        let mut window = Some(window);
-        let mut held_ms = 0;
-        while let Some(open) = window.as_mut().filter(|open| open.left() > 0) {
-            let piece = match self.read(open, flow).await {
-                Ok(piece) => piece,
-                Err(failure) => {
-                    // A node lets go of a reader that does not read: that says nothing against it.
-                    if failure != Failure::Cut || open.held_ms() < HELD_MS {
-                        self.fail(open.node(), failure, flow.at);
-                    }
-                    return Passed::On;
-                }
-            };
-            self.course.progressed();
-            self.serves(open.node());
-            self.look_ahead(flow, open);
-            let length = piece.len() as u64;
-            let is_last = flow.at + length == flow.end;
-            let Some(took_ms) = self.write(session, flow, piece, is_last, &mut window, held_ms).await else {
-                return Passed::Left;
-            };
-            flow.at += length;
-            held_ms += took_ms;
-            self.pace.took_read(took_ms);
-            let Some(open) = &mut window else {
-                self.pace.parked();
-                return Passed::On;
-            };
-            open.passed(length, took_ms);
-            if let Some(failure) = self.judge(open).filter(|_| open.left() > 0) {
-                self.fail(open.node(), failure, flow.at);
-                return Passed::On;
-            }
-        }
-        if let Some(window) = window {
-            self.pace.took_window(window.bytes(), held_ms);
-            window.release(self.show.engine);
-        }
-        Passed::On
-    }
-
-    /// The next piece of a window, for as long as the node is worth waiting for.
-    async fn read(&mut self, window: &mut Window, flow: &mut Flow) -> Result<Bytes, Failure> {
-        let most = self.pace.read();
-        if let Poll::Ready(read) = once(pin!(window.body.read(&mut flow.buffer, most))).await {
-            return read
-                .inspect(|piece| window.patience.got(piece.len() as u64, 0))
-                .map_err(|_| Failure::Cut);
-        }
-        let mut looked = Instant::now();
-        flow.timer.as_mut().reset(looked + LOOK);
-        loop {
-            tokio::select! {
-                biased;
-                read = window.body.read(&mut flow.buffer, most) => {
-                    let piece = read.map_err(|_| Failure::Cut)?;
-                    window.patience.got(piece.len() as u64, millis(looked.elapsed()));
-                    return Ok(piece);
-                }
-                () = flow.timer.as_mut() => {
-                    window.patience.waited(millis(looked.elapsed()));
-                    looked = Instant::now();
-                    if let Some(failure) = self.judge(window) {
-                        return Err(failure);
-                    }
-                    flow.timer.as_mut().reset(looked + LOOK);
-                }
-            }
-        }
-    }
-
-    /// Whether the node that serves the window has to be left.
-    fn judge(&self, window: &mut Window) -> Option<Failure> {
-        let config = self.show.config;
-        let limits = Limits {
-            stall_ms: millis(config.stall_timeout),
-            min_bytes_per_s: config.min_rate.map_or(0, NonZeroU64::get),
-        };
-        let node = window.node();
-        let is_down = self.node(node).live.state() == State::Down;
-        window
-            .patience
-            .look(&limits, is_down, || self.course.has_other(&(self.show.order)(Among::Best), node))
-    }
-
-    /// Gives a piece to the viewer and says how many milliseconds the viewer let us wait. A window that has been held
-    /// up for too long is given up meanwhile. `None`: the viewer is gone.
-    async fn write(
-        &self,
-        session: &mut Session,
-        flow: &mut Flow,
-        piece: Bytes,
-        is_last: bool,
-        window: &mut Option<Window>,
-        held_ms: u64,
-    ) -> Option<u64> {
-        let config = self.show.config;
-        let mut write = pin!(session.write_response_body(Some(piece), is_last));
-        if let Poll::Ready(written) = once(write.as_mut()).await {
-            return written.is_ok().then_some(0);
-        }
-        let began = Instant::now();
-        let park_at = began + config.park_after.saturating_sub(Duration::from_millis(held_ms));
-        let leave_at = began + config.viewer_stall_timeout;
-        loop {
-            let is_held = window.as_ref().is_some_and(|window| window.left() > 0);
-            flow.timer.as_mut().reset(if is_held { park_at.min(leave_at) } else { leave_at });
-            tokio::select! {
-                biased;
-                written = &mut write => return written.is_ok().then(|| millis(began.elapsed())),
-                () = flow.timer.as_mut() => {
-                    if Instant::now() >= leave_at {
-                        return None;
-                    }
-                    (*window, flow.ahead) = (None, None);
-                    self.show.engine.parked();
-                }
-            }
-        }
-    }
-
-    /// Asks for the window after this one while the last bytes of this one are on their way, if the viewer is quick
-    /// enough to notice the difference.
-    fn look_ahead(&self, flow: &mut Flow, window: &Window) {
-        let next = window.end();
-        if flow.ahead.is_some() || next >= flow.end || window.left() > self.pace.ahead() {
-            return;
-        }
-        let node = window.node();
-        if (self.show.order)(Among::Best).contains(&node) {
-            flow.ahead =
-                Some(Ahead::start(self.show.engine, self.order(node, self.part(next, flow.end)), node, next));
-        }
-    }
-}
-
-/// Polls a future once.
-async fn once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING};
 use pingora::Result;
 use pingora::http::RequestHeader;
@@ -47,6 +48,13 @@ pub(super) struct Told {
     pub(super) reason: &'static str,
     pub(super) node: Option<usize>,
     pub(super) passage: Option<Passage>,
+}
+
+impl Told {
+    /// The viewer went away before there was an answer.
+    pub(super) fn viewer_left() -> Self {
+        Self { film: None, outcome: "viewer_left", reason: "viewer_left", node: None, passage: None }
+    }
 }
 
 /// See [`Gate::handle`].
@@ -127,12 +135,17 @@ fn arrival(gate: &Gate, snapshot: &Snapshot, session: &Session, body: BodyFramin
 
 impl Arrival {
     /// What every answer depends on.
-    pub(super) fn asking<'a>(&'a self, snapshot: &'a Snapshot, head: &'a RequestHeader) -> Asking<'a> {
-        let mut origins = head.headers.get_all(ORIGIN).into_iter();
+    pub(super) fn asking<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        fields: &'a HeaderMap,
+        head_only: bool,
+    ) -> Asking<'a> {
+        let mut origins = fields.get_all(ORIGIN).into_iter();
         Asking {
             request_id: self.id.as_str(),
             origin: origins.next().filter(|_| origins.next().is_none()),
-            head_only: head.method == http::Method::HEAD,
+            head_only,
             cors: &snapshot.config.watch.cors_origins,
         }
     }
@@ -146,7 +159,7 @@ fn answer(
     arrival: &Arrival,
     asked: Result<Asked, Refusal>,
 ) -> Result<(Answer, Told)> {
-    let asking = arrival.asking(snapshot, head);
+    let asking = arrival.asking(snapshot, &head.headers, head.method == http::Method::HEAD);
     match asked {
         Ok(Asked::Film { film, method }) => {
             let wants_json = accept::wants_json(lines(head, &ACCEPT));

@@ -16,7 +16,7 @@ use super::serve::{
 use super::{Gate, Outcome};
 use crate::access_log::Passage;
 use crate::answer::film::{self, About, Reply};
-use crate::answer::pump::{Among, Begun, End, Engine, NODES_USUAL, Nodes, Pump, Sent, Show};
+use crate::answer::pump::{Among, Begun, End, Engine, NODES_USUAL, Nodes, Pump, Sent, Show, gone};
 use crate::answer::{Answer, WATCHGATE_DECISION};
 use crate::decide::client::{Scheme, Viewer};
 use crate::decide::plan::{Plan, Why};
@@ -63,7 +63,14 @@ pub(super) async fn film(
         key: &key,
         order: &order,
     });
-    let ready = ready(gate, snapshot, session, arrival, wanted, &mut pump, &key).await?;
+    // What comes while the film runs is the next request, and not a reason to close the connection.
+    session.as_downstream_mut().set_pipelining_enabled(true);
+    let Some(ready) = ready(gate, snapshot, session, arrival, wanted, &mut pump, &key).await? else {
+        let told = Told { film: Some(wanted.film), ..Told::viewer_left() };
+        gate.metrics.viewer_left.inc();
+        tell(gate, snapshot, session, arrival, &told, 0);
+        return viewer_left();
+    };
     let Ready { answer, mut told, begun, bytes: (first, end) } = ready;
     let Some(begun) = begun.filter(|_| first < end) else {
         told.passage = told.passage.map(|passage| passage.with(&pump, &snapshot.fleet));
@@ -81,7 +88,7 @@ pub(super) async fn film(
         End::ViewerLeft => {
             gate.metrics.viewer_left.inc();
             (told.outcome, told.reason) = ("viewer_left", "viewer_left");
-            Err(Error::explain(ErrorType::WriteError, "the viewer left").into_down())
+            viewer_left()
         }
         End::Cut(failure) => {
             (told.outcome, told.reason) = ("cut", gate.metrics.cut(failure.is_late()));
@@ -94,21 +101,26 @@ pub(super) async fn film(
     result
 }
 
-/// Asks nodes for the film until it is known, and decides the answer. Nothing is written yet.
+fn viewer_left<T>() -> Result<T> {
+    Err(Error::explain(ErrorType::WriteError, "the viewer left").into_down())
+}
+
+/// Asks nodes for the film until it is known, and decides the answer. Nothing is written yet. `None`: the viewer left.
 async fn ready(
     gate: &Gate,
     snapshot: &Snapshot,
-    session: &Session,
+    session: &mut Session,
     arrival: &Arrival,
     wanted: Wanted,
     pump: &mut Pump<'_>,
     key: &str,
-) -> Result<Ready> {
-    let head = session.req_header();
-    let asking = arrival.asking(snapshot, head);
+) -> Result<Option<Ready>> {
+    // A copy: the session watches for the viewer's leaving meanwhile.
+    let fields = session.req_header().headers.clone();
+    let asking = arrival.asking(snapshot, &fields, wanted.method == Method::Head);
     let refuse = |refusal| {
         let (answer, told) = refused(gate, arrival, &asking, refusal, Some(wanted.film))?;
-        Ok(Ready { answer, told, begun: None, bytes: (0, 0) })
+        Ok(Some(Ready { answer, told, begun: None, bytes: (0, 0) }))
     };
     let (plan, from) = choose(gate, snapshot, &reached(arrival.viewer), &wanted.film, NODES_USUAL);
     gate.metrics.located(from);
@@ -116,12 +128,17 @@ async fn ready(
     if plan.winner().is_none() {
         return refuse(Refusal::NoNode { retry_after_s: retry_after_s(snapshot) });
     }
-    let ask = film::first_ask(wanted.method, &head.headers, |at, left| pump.first_window(at, left));
-    let begun = match pump.begin(ask).await {
+    let ask = film::first_ask(wanted.method, &fields, |at, left| pump.first_window(at, left));
+    let begun = tokio::select! {
+        biased;
+        begun = pump.begin(ask) => begun,
+        () = gone(session) => return Ok(None),
+    };
+    let begun = match begun {
         Ok(begun) => begun,
         Err(why) => return refuse(Refusal::NoFilm { why, retry_after_s: retry_after_s(snapshot) }),
     };
-    let reply = film::reply(wanted.method, &head.headers, &begun.film, arrival.unix_ms / 1000);
+    let reply = film::reply(wanted.method, &fields, &begun.film, arrival.unix_ms / 1000);
     if let Reply::Refused(refusal) = reply {
         return refuse(refusal);
     }
@@ -158,7 +175,7 @@ async fn ready(
     };
     let answer = Answer { head: Box::new(parts.into()), body: Bytes::new(), close: false };
     let bytes = if wanted.method == Method::Head { (0, 0) } else { reply.bytes(&begun.film) };
-    Ok(Ready { answer, told, begun: Some(begun), bytes })
+    Ok(Some(Ready { answer, told, begun: Some(begun), bytes }))
 }
 
 /// The viewer as the choice has to see it: the gate reaches nodes its own way, whatever the viewer's scheme.

@@ -51,6 +51,17 @@ pub(super) struct Order {
     pub(super) first_byte_timeout: Duration,
 }
 
+impl Order {
+    /// Whether a version is asked for by its id.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.version_id().is_some()
+    }
+
+    fn version_id(&self) -> Option<&str> {
+        self.film.as_deref().filter(|_| self.pin_version)?.version_id.as_deref()
+    }
+}
+
 /// An answer whose head is read and found good.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -195,8 +206,7 @@ fn peer(order: &Order) -> Result<HttpPeer, Failure> {
 
 fn request(order: &Order, unix_s: u64) -> Result<Box<RequestHeader>, Failure> {
     let method = if order.ask == Ask::Head { Method::Head } else { Method::Get };
-    let film = order.film.as_deref();
-    let version = film.filter(|_| order.pin_version).and_then(|film| film.version_id.as_deref());
+    let version = order.version_id();
     let query = [("versionId", version.unwrap_or_default())];
     let ask = HeaderRequest {
         method,

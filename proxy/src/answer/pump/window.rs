@@ -67,7 +67,7 @@ impl Window {
         self.body.left()
     }
 
-    /// How long the viewer held up the last piece.
+    /// How long the viewer held up what was read last.
     pub(super) fn held_ms(&self) -> u64 {
         self.held_ms
     }
@@ -78,10 +78,9 @@ impl Window {
         self.bytes = self.body.left();
     }
 
-    /// A piece is with the viewer.
-    pub(super) fn passed(&mut self, bytes: u64, held_ms: u64) {
-        self.node.metrics.sent_bytes.inc_by(bytes);
-        self.held_ms = held_ms;
+    /// What was read is with the viewer, who let us wait for so long.
+    pub(super) fn held(&mut self, ms: u64) {
+        self.held_ms = ms;
     }
 
     /// It is through: its connection is free, and the node did well.
