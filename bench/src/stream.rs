@@ -3,11 +3,11 @@
 //! All proxies are up, and each gets the viewers in its turn, round after round. The node and the viewers share the
 //! other core. Absent on purpose: a verdict, and latency.
 
-use self::figures::{Report, Row, Unmeasured};
+use self::figures::{Report, Row};
 use self::load::{Round, Shape};
 use crate::film::Film;
 use crate::origin::Origin;
-use crate::peers::{GateSetting, Peer};
+use crate::peers::{GateSetting, Peer, Unmeasured};
 use crate::process::{Cores, Server};
 use crate::run::{Common, Told, machine};
 use crate::{Failure, say};
