@@ -12,11 +12,12 @@ use watchgate_geoip::Coordinates;
 
 use crate::fault::{Faults, Wrong};
 use crate::tree::{Item, Origin, Table, Value};
-use crate::{Config, Level, Log, LogFormat, duration};
+use crate::{Config, Level, Log, LogFormat, duration, size};
 
 mod geoip;
 mod listen;
 mod node;
+mod stream;
 mod watch;
 
 /// The configuration; none only if there are faults.
@@ -27,6 +28,7 @@ pub(crate) fn config(root: &Table, folder: &Path, faults: &mut Faults) -> Option
     let geoip = root.table("geoip").and_then(|table| geoip::geoip(table, &ids, folder, faults));
     let watch = root.table("watch").and_then(|table| watch::watch(table, faults));
     let health = root.table("health").and_then(|table| watch::health(table, faults));
+    let stream = root.table("stream").and_then(|table| stream::stream(table, faults));
     let bucket = root.table("bucket").and_then(|table| node::bucket(table, faults));
     let nodes = node::nodes(root, bucket.as_ref(), faults);
     let log = root.table("log").and_then(log);
@@ -36,6 +38,7 @@ pub(crate) fn config(root: &Table, folder: &Path, faults: &mut Faults) -> Option
         geoip: geoip?,
         watch: watch?,
         health: health?,
+        stream: stream?,
         bucket: bucket?,
         nodes: nodes?,
         log: log?,
@@ -75,6 +78,11 @@ impl Table {
 
     fn duration(&self, key: &str) -> Option<Duration> {
         duration::parse(self.text(key)?).ok()
+    }
+
+    /// Bytes.
+    fn size(&self, key: &str) -> Option<u64> {
+        size::parse(self.text(key)?).ok()
     }
 
     fn place(&self, key: &str) -> Option<Coordinates> {

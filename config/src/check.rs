@@ -3,11 +3,14 @@
 //! What comes out holds only values that are right by themselves, with the defaults filled in; every other value has
 //! left a fault behind. How values go together is not judged here.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use crate::duration;
 use crate::fault::{Fault, Faults, Wrong};
-use crate::keys::{self, Absent, Alone, Form, Key, Kind, Least, Step};
+use crate::keys::{self, Absent, Alone, Form, Key, Kind, Least, Off, Step};
 use crate::tree::{Item, Origin, Table, Value, join};
-use crate::{Secret, address};
+use crate::{Secret, address, size};
 
 /// Checks one table and all below it.
 pub(crate) fn table(written: Table, keys: &'static [Key], faults: &mut Faults) -> Table {
@@ -134,7 +137,7 @@ fn one_table(item: Item, key: &'static Key, keys: &'static [Key], faults: &mut F
 fn list(
     item: Item,
     key: &'static Key,
-    (of, lengths, alone): (&'static Kind, std::ops::RangeInclusive<usize>, Alone),
+    (of, lengths, alone): (&'static Kind, RangeInclusive<usize>, Alone),
     faults: &mut Faults,
 ) -> Option<Item> {
     let items = match &item.value {
@@ -176,16 +179,19 @@ fn scalar(kind: &Kind, value: Value) -> Result<Value, Wrong> {
         (Kind::Number { min, max, least }, Value::Integer(number)) => {
             in_range(number as f64, *min, *max, *least)
         }
-        (Kind::Duration { min, max, step }, Value::Text(text)) => {
-            let parsed = duration::parse(&text)?;
-            if !(*min..=*max).contains(&parsed) {
-                let range = format!("from {} to {}", duration::write(*min), duration::write(*max));
-                return Err(Wrong::new(format!("must be {range}, not {text}")));
-            }
-            if *step == Step::Second && parsed.subsec_nanos() != 0 {
-                return Err(Wrong::new(format!("must be whole seconds, not {text}")));
-            }
+        (Kind::Duration { off: Off::Accepted, .. }, Value::Text(text)) if text == "off" => {
             Ok(Value::Text(text))
+        }
+        (Kind::Duration { min, max, step, off }, Value::Text(text)) => in_time(text, *min..=*max, *step)
+            .map_err(|wrong| match off {
+                Off::Refused => wrong,
+                Off::Accepted => wrong.hint("\"off\" turns it off"),
+            }),
+        (Kind::Size { min, max }, Value::Text(text)) => {
+            in_size(text, *min..=*max).map_err(|wrong| match wrong.hint {
+                None if *min == 0 => wrong.hint("\"0KiB\" turns it off"),
+                _ => wrong,
+            })
         }
         (Kind::Asn, Value::Integer(number)) => {
             address::parse_asn(&number.to_string()).map(|_| Value::Integer(number))
@@ -193,6 +199,26 @@ fn scalar(kind: &Kind, value: Value) -> Result<Value, Wrong> {
         (Kind::Asn, Value::Text(text)) => address::parse_asn(&text).map(|_| Value::Text(text)),
         (kind, value) => Err(Wrong::new(format!("must be {}, not {}", kind.wanted(), value.describe()))),
     }
+}
+
+fn in_time(text: String, range: RangeInclusive<Duration>, step: Step) -> Result<Value, Wrong> {
+    let parsed = duration::parse(&text)?;
+    if !range.contains(&parsed) {
+        let (min, max) = (duration::write(*range.start()), duration::write(*range.end()));
+        return Err(Wrong::new(format!("must be from {min} to {max}, not {text}")));
+    }
+    if step == Step::Second && parsed.subsec_nanos() != 0 {
+        return Err(Wrong::new(format!("must be whole seconds, not {text}")));
+    }
+    Ok(Value::Text(text))
+}
+
+fn in_size(text: String, range: RangeInclusive<u64>) -> Result<Value, Wrong> {
+    if range.contains(&size::parse(&text)?) {
+        return Ok(Value::Text(text));
+    }
+    let (min, max) = (size::write(*range.start()), size::write(*range.end()));
+    Err(Wrong::new(format!("must be from {min} to {max}, not {text}")))
 }
 
 fn plain(text: String) -> Result<String, Wrong> {
@@ -206,10 +232,7 @@ fn word(words: &'static [&'static str], text: String) -> Result<String, Wrong> {
     if words.contains(&text.as_str()) {
         return Ok(text);
     }
-    let wrong = match words {
-        [only] => Wrong::new(format!("{text:?} is not known; only \"{only}\" is")),
-        _ => Wrong::new(format!("{text:?} is not one of {}", words.join(", "))),
-    };
+    let wrong = Wrong::new(format!("{text:?} is not one of {}", words.join(", ")));
     Err(wrong.nearest(&text, words.iter().copied()))
 }
 

@@ -4,7 +4,7 @@
 //! between values are those of [`crate::parse`], the only maker of a [`Config`] from text.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct Config {
     pub watch: Watch,
     /// `[health]`.
     pub health: Health,
+    /// `[stream]`; complete and right in either mode.
+    pub stream: Stream,
     /// `[bucket]`.
     pub bucket: Bucket,
     /// Every `[[node]]`, in the order of the file: at least one, ids unique, at most one source.
@@ -125,6 +127,37 @@ pub struct Health {
     pub first_verdict_timeout: Duration,
     /// How long a returning node takes to its full budget: up to 1 h, zero is off.
     pub slow_start: Duration,
+}
+
+/// `[stream]`: how films pass through the gate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stream {
+    /// The largest range that a node is asked for at once, in bytes: 64 KiB to 4 GiB.
+    pub window: NonZeroU64,
+    /// How long a window may be stuck behind its viewer before its node is freed: 100 ms to 10 min, not above
+    /// `viewer_stall_timeout`.
+    pub park_after: Duration,
+    /// Bytes a second below which a node fails while the viewer waits: at most 1 GiB; none: no rate is too low.
+    pub min_rate: Option<NonZeroU64>,
+    /// To a node's connection, TLS included: 10 ms to 1 min.
+    pub connect_timeout: Duration,
+    /// From a request to the first byte of its answer: 50 ms to 10 min.
+    pub first_byte_timeout: Duration,
+    /// From a node's byte to its next one, while the viewer waits: 50 ms to 10 min.
+    pub stall_timeout: Duration,
+    /// How long a viewer may read nothing at all before it is let go: 100 ms to 24 h.
+    pub viewer_stall_timeout: Duration,
+    /// Failures in a row without a byte at which a film is given up: 1 to 100.
+    pub attempts: NonZeroU32,
+    /// How long the first byte may take before a second node is asked too: 10 ms to 1 min, below
+    /// `first_byte_timeout`; none: never.
+    pub hedge_after: Option<Duration>,
+    /// Whether a film's later windows come from the version that its first one came from.
+    pub pin_version: bool,
+    /// The `Cache-Control` of streamed answers: printable ASCII, no blanks around it; empty: none is sent.
+    pub cache_control: String,
+    /// Whether streamed answers carry `Server-Timing`.
+    pub server_timing: bool,
 }
 
 /// `[bucket]`: the same on every node.

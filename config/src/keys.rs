@@ -42,6 +42,12 @@ pub(crate) enum Kind {
         min: Duration,
         max: Duration,
         step: Step,
+        off: Off,
+    },
+    /// Bytes; where the least is zero, zero turns something off.
+    Size {
+        min: u64,
+        max: u64,
     },
     /// A number of an autonomous system: `64500` or `"AS64500"`.
     Asn,
@@ -79,6 +85,13 @@ pub(crate) enum Least {
 pub(crate) enum Step {
     Millisecond,
     Second,
+}
+
+/// Whether `"off"` may stand for a duration.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Off {
+    Refused,
+    Accepted,
 }
 
 /// Whether one value may stand for a list of one.
@@ -166,7 +179,13 @@ impl Kind {
     }
 
     const fn duration(min_ms: u64, max_s: u64, step: Step) -> Self {
-        Self::Duration { min: Duration::from_millis(min_ms), max: Duration::from_secs(max_s), step }
+        let (min, max) = (Duration::from_millis(min_ms), Duration::from_secs(max_s));
+        Self::Duration { min, max, step, off: Off::Refused }
+    }
+
+    const fn duration_or_off(min_ms: u64, max_s: u64) -> Self {
+        let (min, max) = (Duration::from_millis(min_ms), Duration::from_secs(max_s));
+        Self::Duration { min, max, step: Step::Millisecond, off: Off::Accepted }
     }
 
     const fn list(of: &'static Kind, max: usize) -> Self {
@@ -180,7 +199,9 @@ impl Kind {
             Self::Bool => "true or false",
             Self::Integer { .. } => "a whole number",
             Self::Number { .. } => "a number",
-            Self::Duration { .. } => "a duration in quotes, with its unit",
+            Self::Duration { off: Off::Refused, .. } => "a duration in quotes, with its unit",
+            Self::Duration { off: Off::Accepted, .. } => "a duration in quotes, with its unit, or \"off\"",
+            Self::Size { .. } => "a size in quotes, with its unit",
             Self::Asn => "a number or text such as \"AS64500\"",
             Self::List { alone: Alone::Refused, .. } => "a list",
             Self::List { alone: Alone::Accepted, .. } => "text in quotes or a list",

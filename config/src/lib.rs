@@ -18,6 +18,7 @@ mod duration;
 mod endpoint;
 mod env;
 mod fault;
+mod header;
 mod keys;
 mod name;
 mod prefix;
@@ -25,11 +26,14 @@ mod print;
 mod schema;
 mod secret;
 mod secrets;
+mod size;
 mod template;
 mod tree;
 mod words;
 
-pub use config::{Bucket, Config, GeoIp, GeoRule, Health, Listen, Log, Node, RuleTarget, Viewer, Watch};
+pub use config::{
+    Bucket, Config, GeoIp, GeoRule, Health, Listen, Log, Node, RuleTarget, Stream, Viewer, Watch,
+};
 pub use cors::CorsOrigin;
 pub use endpoint::{Endpoint, Scheme};
 pub use fault::{Fault, Faults, Wrong};

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::duration;
-use crate::keys::{Absent, Alone, Key, Kind, Least, Pattern, ROOT, Step};
+use crate::keys::{Absent, Alone, Key, Kind, Least, Off, Pattern, ROOT, Step};
+use crate::{duration, size};
 
 /// The JSON Schema (draft 2020-12) of the configuration file.
 #[must_use]
@@ -86,10 +86,18 @@ fn kind(kind: &'static Kind) -> Map<String, Value> {
         Kind::Number { min, max, least: Least::Excluded } => {
             json!({ "type": "number", "exclusiveMinimum": min, "maximum": max })
         }
-        Kind::Duration { min, max, step } => {
+        Kind::Duration { min, max, step, off } => {
             let unit = if *step == Step::Second { ", whole seconds" } else { "" };
             let range = format!("{} to {}{unit}", duration::write(*min), duration::write(*max));
-            json!({ "type": "string", "pattern": duration::PATTERN, "$comment": range })
+            let pattern = match off {
+                Off::Refused => duration::PATTERN,
+                Off::Accepted => duration::PATTERN_OR_OFF,
+            };
+            json!({ "type": "string", "pattern": pattern, "$comment": range })
+        }
+        Kind::Size { min, max } => {
+            let range = format!("{} to {}", size::write(*min), size::write(*max));
+            json!({ "type": "string", "pattern": size::PATTERN, "$comment": range })
         }
         Kind::Asn => json!({ "oneOf": [
             { "type": "integer", "minimum": 1, "maximum": u32::MAX },

@@ -57,6 +57,8 @@ words! {
     Mode {
         /// By a signed link to a node.
         Redirect = "redirect",
+        /// Through the gate, which reads it from the nodes.
+        Stream = "stream",
     }
 }
 

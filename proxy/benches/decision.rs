@@ -10,6 +10,7 @@ use watchgate::config::{Source, parse};
 use watchgate::decide::health::State;
 use watchgate::decide::plan::plan;
 use watchgate::decide::rank::{rank, viewer_key};
+use watchgate::fleet::experience;
 use watchgate::fleet::metrics::NodeFamilies;
 use watchgate::geoip::Databases;
 use watchgate::sign::{Method, link_time};
@@ -32,7 +33,9 @@ fn snapshot(count: u32) -> Snapshot {
     let source = Source { text: &text, path: None, env: &BTreeMap::new() };
     let config = parse(&source).expect("a good configuration").config;
     let families = NodeFamilies::register(&prometheus::Registry::new()).expect("metrics");
-    let snapshot = Snapshot::new(config, Databases::empty(), &families, &HashMap::new(), NOW_S * 1000);
+    let (reporter, _experiences) = experience::channel();
+    let known = HashMap::new();
+    let snapshot = Snapshot::new(config, Databases::empty(), &families, &known, &reporter, NOW_S * 1000);
     for node in &snapshot.fleet.nodes {
         node.live.set_state(State::Up, None);
     }

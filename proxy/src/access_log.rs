@@ -57,8 +57,21 @@ pub struct Line<'a> {
     pub outcome: &'static str,
     /// Why.
     pub reason: &'static str,
-    /// The node that the viewer got.
+    /// The node that the viewer got; of several the last.
     pub node: Option<&'a str>,
+    /// For a film that was streamed.
+    pub passage: Option<&'a Passage>,
+}
+
+/// How a film went through the gate.
+#[derive(Clone, Debug, Default)]
+pub struct Passage {
+    /// First and last byte, if not the whole film was sent.
+    pub range: Option<(u64, u64)>,
+    /// From the request's head to the film's first byte.
+    pub first_byte: Option<Duration>,
+    /// `FROM>TO@BYTE:REASON` for each node that failed it, parted by blanks.
+    pub resumes: String,
 }
 
 /// A handle on the log; clones write to the same place. The writer ends with the last of them.

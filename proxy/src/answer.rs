@@ -3,6 +3,8 @@
 //! Everything here is built from a decision already taken. Absent on purpose: the decision, and any
 //! word about nodes, keys or addresses in an error.
 
+pub mod film;
+pub mod pump;
 pub mod redirect;
 pub mod refuse;
 
@@ -29,6 +31,10 @@ const ZERO: HeaderValue = HeaderValue::from_static("0");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const VARY_ACCEPT: HeaderValue = HeaderValue::from_static("Accept");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What players may read of a streamed answer from a page of another origin.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Accept-Ranges, Content-Length, Content-Range, ETag, X-Request-Id");
 
 /// A whole answer, ready to be written.
 #[derive(Debug)]
@@ -61,7 +67,7 @@ impl Asking<'_> {
     ///
     /// # Errors
     /// Only if `request_id` is no field value.
-    pub fn head(&self, status: StatusCode, content_length: usize) -> Result<Parts> {
+    pub fn head(&self, status: StatusCode, content_length: u64) -> Result<Parts> {
         let (mut head, ()) = http::Response::new(()).into_parts();
         head.status = status;
         // Date and Connection come later.
@@ -108,10 +114,17 @@ impl Asking<'_> {
         let wanted =
             "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Accept";
         head.headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(wanted));
-        let shown = "Accept-Ranges, Content-Length, Content-Range, ETag, X-Request-Id";
-        head.headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(shown));
+        head.headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         // Two hours is the longest that Chromium keeps it.
         head.headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
         Ok(Answer { head: Box::new(head.into()), body: Bytes::new(), close: false })
     }
+}
+
+/// A value of digits and words of ours as a field.
+///
+/// # Errors
+/// It is none: a fault in the gate.
+pub(crate) fn field(value: &impl ToString) -> Result<HeaderValue> {
+    HeaderValue::try_from(value.to_string()).or_err(pingora::InternalError, "a field's value")
 }

@@ -6,21 +6,24 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use watchgate_config as config;
 
-use crate::decide::health::{Reason, State, slow_start_share};
+use crate::decide::health::{Reason, State, Trouble, slow_start_share};
 use crate::decide::rank::{self, Dropped, Facts};
-use crate::fleet::metrics::NodeMetrics;
-
 use crate::sign::{DayKeys, Target, TargetParts};
 
-pub mod metrics;
+use self::experience::{Entrance, Full, Reporter};
+use self::load::Load;
+use self::metrics::{LiveMetrics, NodeMetrics};
 
-/// Marks an unknown figure in an atomic.
-const UNKNOWN: u32 = u32::MAX;
+pub use self::load::Streaming;
+
+pub mod experience;
+mod load;
+pub mod metrics;
 
 /// One node: configuration, live state, and all that can be worked out before a request comes.
 #[derive(Debug)]
@@ -47,10 +50,9 @@ pub struct Live {
     draining: AtomicBool,
     /// When it returned, in milliseconds of the gate's clock; 0: it never left.
     returned_at_ms: AtomicU64,
-    /// Requests in flight by the node's own word, [`UNKNOWN`] if it gives none.
-    in_flight: AtomicU32,
-    /// Viewers sent there lately: since the node's word, or decaying where it gives none.
-    sent: AtomicU32,
+    load: Load,
+    entrance: Entrance,
+    metrics: LiveMetrics,
     /// Signing keys of today and tomorrow.
     pub keys: ArcSwap<DayKeys>,
     /// Where the endpoint's name points; empty until it is resolved.
@@ -140,15 +142,22 @@ impl Node {
 }
 
 impl Live {
-    /// A node nobody has asked yet.
+    /// A node nobody has asked yet. What viewers' requests meet there is told to `reporter`.
     #[must_use]
-    pub fn new(keys: DayKeys, since_unix_ms: u64) -> Self {
+    pub fn new(
+        id: config::NodeId,
+        keys: DayKeys,
+        since_unix_ms: u64,
+        reporter: Reporter,
+        metrics: LiveMetrics,
+    ) -> Self {
         Self {
             state: AtomicU8::new(State::Unproven as u8),
             draining: AtomicBool::new(false),
             returned_at_ms: AtomicU64::new(0),
-            in_flight: AtomicU32::new(UNKNOWN),
-            sent: AtomicU32::new(0),
+            load: Load::unknown(),
+            entrance: Entrance::new(id, reporter),
+            metrics,
             keys: ArcSwap::from_pointee(keys),
             addresses: ArcSwapOption::empty(),
             report: ArcSwap::from_pointee(Report {
@@ -189,34 +198,57 @@ impl Live {
         self.draining.store(draining, Ordering::Relaxed);
     }
 
-    /// Viewers the node serves now, as well as the gate can know: the node's own word at its last probe
-    /// plus whom we sent since, or a decaying count of whom we sent.
+    /// Viewers the node serves now, as well as the gate can know: the node's own word plus the redirects and the
+    /// streams that began since; or, of a node that gives no word, our streams plus a decaying count of redirects.
     #[must_use]
     pub fn viewers(&self) -> u32 {
-        let sent = self.sent.load(Ordering::Relaxed);
-        match self.in_flight.load(Ordering::Relaxed) {
-            UNKNOWN => sent,
-            in_flight => in_flight.saturating_add(sent),
-        }
+        self.load.viewers()
     }
 
-    /// One more viewer was sent there.
+    /// One more viewer was redirected there.
     pub fn count_sent(&self) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.load.count_sent();
+    }
+
+    /// A stream asks the node for its film from now on, until the guard is dropped.
+    pub fn stream_begins(self: &Arc<Self>) -> Streaming {
+        Streaming::begin(self)
+    }
+
+    /// The node's own word on its load, from any of its answers: requests in flight there, with the one that was
+    /// answered if that goes on as a stream.
+    pub fn heard_load(&self, in_flight: u32) {
+        self.load.heard(in_flight);
     }
 
     /// The probe task's word on the load: requests in flight as the node told it, or `None` where the
-    /// store tells nothing; then the count of viewers sent loses `decay` (0..=1) of itself.
+    /// store tells nothing; then the count of viewers redirected loses `decay` (0..=1) of itself.
     pub fn set_in_flight(&self, in_flight: Option<u32>, decay: f64) {
-        self.in_flight.store(in_flight.unwrap_or(UNKNOWN), Ordering::Relaxed);
-        let kept = if in_flight.is_some() { 0.0 } else { 1.0 - decay.clamp(0.0, 1.0) };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a part of a u32 is a u32"
-        )]
-        let keep = |sent: u32| (f64::from(sent) * kept) as u32;
-        let _ = self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sent| Some(keep(sent)));
+        match in_flight {
+            Some(in_flight) => self.load.heard(in_flight),
+            None => self.load.unheard(decay),
+        }
+    }
+
+    /// A viewer's request failed by the node's fault; the health task hears of it. Never waits. That a viewer left
+    /// or paused is nobody's fault and not for here.
+    pub fn failed(&self, trouble: Trouble) {
+        self.metrics.count_trouble(trouble);
+        // Of a node that is not up no verdict is left to be made: nothing floods the task when a large node dies.
+        if trouble.is_fault() && self.state() == State::Up {
+            self.count_full(self.entrance.failed(trouble));
+        }
+    }
+
+    /// A viewer's request went well. One atomic load, unless failures are outstanding.
+    pub fn served(&self) {
+        self.count_full(self.entrance.served());
+    }
+
+    fn count_full(&self, told: Result<(), Full>) {
+        if told.is_err() {
+            self.metrics.dropped.inc();
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod open;
 pub mod report;
 mod request_id;
 mod serve;
+mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,14 +20,16 @@ use arc_swap::ArcSwap;
 use pingora_proxy::Session;
 use prometheus::Registry;
 use tokio::sync::watch;
-use watchgate_config::Config;
+use watchgate_config::{Config, Mode};
 use watchgate_geoip::Databases;
 
 use crate::access_log::AccessLog;
+use crate::answer::pump::Engine;
 use crate::clock::{Clock, millis};
 use crate::decide::decision::Decision;
 use crate::decide::health::State;
 use crate::decide::plan::AllDown;
+use crate::fleet::experience;
 use crate::fleet::metrics::NodeFamilies;
 use crate::state::Snapshot;
 
@@ -67,6 +70,8 @@ pub struct Gate {
     request_ids: AtomicU64,
     prober: crate::probe::Prober,
     assume_up: bool,
+    /// Set if films go through the gate.
+    engine: Option<Arc<Engine>>,
 }
 
 impl Gate {
@@ -77,14 +82,21 @@ impl Gate {
     pub fn new(config: Config, databases: Databases, registry: &Registry) -> Result<Gate, GateError> {
         let clock = Clock::start();
         let families = NodeFamilies::register(registry)?;
-        let snapshot = Snapshot::new(config, databases, &families, &HashMap::new(), clock.unix_ms());
-        let prober = crate::probe::Prober::new(&snapshot)?;
+        let (reporter, experiences) = experience::channel();
+        let known = HashMap::new();
+        let snapshot = Snapshot::new(config, databases, &families, &known, &reporter, clock.unix_ms());
+        let engine = match snapshot.config.watch.mode {
+            Mode::Redirect => None,
+            Mode::Stream => Some(Arc::new(Engine::new(clock, registry)?)),
+        };
+        let prober = crate::probe::Prober::new(&snapshot, experiences)?;
         Ok(Self {
             metrics: RequestMetrics::register(registry)?,
             request_ids: AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0),
             snapshot: ArcSwap::from_pointee(snapshot),
             access_log: None,
             leaving: AtomicBool::new(false),
+            engine,
             clock,
             prober,
             assume_up: false,

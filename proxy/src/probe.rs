@@ -17,14 +17,15 @@ mod tls;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use watchgate_config::{Health, Scheme};
 
 use self::resolve::System;
 use self::round::Asker;
 use self::task::{Parts, Task};
 use crate::clock::{Clock, millis};
-use crate::decide::health::Rules;
+use crate::decide::health::{Ejection, Rules};
+use crate::fleet::experience::Experiences;
 use crate::state::Snapshot;
 
 pub use self::tls::ProbeError;
@@ -35,6 +36,8 @@ pub struct Prober {
     /// Set if a node is reached over https.
     tls: Option<Arc<ClientConfig>>,
     rounds: watch::Sender<u64>,
+    /// What viewers' requests met. Held by the one task that is at work.
+    experiences: Mutex<Experiences>,
 }
 
 impl Prober {
@@ -42,15 +45,21 @@ impl Prober {
     ///
     /// # Errors
     /// [`ProbeError`]: TLS is needed and there is nothing to trust.
-    pub fn new(snapshot: &Snapshot) -> Result<Self, ProbeError> {
+    pub fn new(snapshot: &Snapshot, experiences: Experiences) -> Result<Self, ProbeError> {
         let mut nodes = snapshot.fleet.nodes.iter();
         let https = nodes.any(|node| node.config.endpoint.scheme() == Scheme::Https);
         let tls = if https { Some(tls::native()?) } else { None };
-        Ok(Self { tls, rounds: watch::Sender::new(0) })
+        Ok(Self { tls, rounds: watch::Sender::new(0), experiences: Mutex::new(experiences) })
     }
 
     /// Probes the nodes until `shutdown` is true or its sender is gone, and ends at once then.
-    pub async fn run(&self, snapshot: &Snapshot, clock: &Clock, shutdown: watch::Receiver<bool>) {
+    pub async fn run(&self, snapshot: &Snapshot, clock: &Clock, mut shutdown: watch::Receiver<bool>) {
+        // A second task waits for the first one's end: a machine has one owner.
+        let mut experiences = tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|stop| *stop) => return,
+            experiences = self.experiences.lock() => experiences,
+        };
         let health = &snapshot.config.health;
         let task = Task::new(Parts {
             nodes: &snapshot.fleet.nodes,
@@ -64,6 +73,7 @@ impl Prober {
             region: &snapshot.config.bucket.region,
             resolver: System,
             rounds: &self.rounds,
+            experiences: &mut experiences,
         });
         task.run(shutdown).await;
     }
@@ -82,5 +92,6 @@ fn rules(health: &Health) -> Rules {
         rise: health.rise.get(),
         fall: health.fall.get(),
         slow_start_ms: millis(health.slow_start),
+        ejection: Ejection::OURS,
     }
 }

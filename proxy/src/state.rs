@@ -14,7 +14,7 @@ use watchgate_geoip::Databases;
 use crate::decide::client;
 use crate::decide::plan::{AllDown, Policy};
 use crate::decide::rank::{Facts, Nodes};
-use crate::fleet::{Fleet, Live, Node, metrics::NodeFamilies};
+use crate::fleet::{Fleet, Live, Node, experience::Reporter, metrics::NodeFamilies};
 use crate::sign::DayKeys;
 
 use self::places::{Places, Site};
@@ -37,20 +37,23 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Builds the snapshot aside. Nodes that the earlier snapshot knew keep what is known of them.
+    /// Builds the snapshot aside. Nodes that the earlier snapshot knew keep what is known of them, and new ones
+    /// report to the same health task.
     #[must_use]
     pub fn new(
         config: Config,
         databases: Databases,
         families: &NodeFamilies,
         known: &HashMap<config::NodeId, Arc<Live>>,
+        reporter: &Reporter,
         now_unix_ms: u64,
     ) -> Self {
         let nodes = config.nodes.iter().map(|node| {
             let live = known.get(&node.id).cloned().unwrap_or_else(|| {
                 let keys =
                     DayKeys::derive(node.secret_key.expose(), now_unix_ms / 1000, &config.bucket.region);
-                Arc::new(Live::new(keys, now_unix_ms))
+                let metrics = families.live(&node.id);
+                Arc::new(Live::new(node.id.clone(), keys, now_unix_ms, reporter.clone(), metrics))
             });
             Arc::new(Node::new(node.clone(), &config.bucket, live, families.node(&node.id)))
         });

@@ -55,12 +55,17 @@ impl Reply {
     }
 }
 
+/// The node gives no answer: hyper ends the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("hung up by plan")]
+pub(crate) struct HungUp;
+
 pub(crate) async fn answer(
     inner: Arc<Inner>,
     verifier: Arc<Verifier>,
     script: Arc<Script>,
     request: Request<Incoming>,
-) -> Response<NodeBody> {
+) -> Result<Response<NodeBody>, HungUp> {
     let asked = Asked::of(&request, inner.domain.as_deref());
     let slot = if asked.target == Target::Health { Slot::Free } else { Slot::Takes };
     let call = Call::start(&inner, inner.log.arrived(&request), slot);
@@ -71,6 +76,12 @@ pub(crate) async fn answer(
     });
     if let Some(delay) = picked.delay {
         tokio::time::sleep(delay).await;
+    }
+    if picked.hang_up {
+        return Err(HungUp);
+    }
+    if let Some(bytes_per_s) = picked.head_bytes_per_s {
+        script.drip_head(bytes_per_s);
     }
     if picked.early_hints {
         script.say_first(EARLY_HINTS);
@@ -89,7 +100,7 @@ pub(crate) async fn answer(
     let mut response = Response::new(body);
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
-    response
+    Ok(response)
 }
 
 impl Asked {

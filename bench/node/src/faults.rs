@@ -48,6 +48,10 @@ pub enum Fault {
     Gzip,
     /// An interim answer (103) comes first.
     EarlyHints,
+    /// The connection ends cleanly in place of an answer.
+    HangUp,
+    /// So many bytes of the head a second; the body comes as ever.
+    DripHead(u64),
 }
 
 /// Which requests a fault concerns.
@@ -97,7 +101,7 @@ impl Fault {
     /// Can it show at all? A fault that cannot is not used up by the request.
     fn shows(&self, is_head: bool, has_range: bool, is_health: bool) -> bool {
         match self {
-            Self::Status(_) | Self::DelayMs(_) | Self::EarlyHints => true,
+            Self::Status(_) | Self::DelayMs(_) | Self::EarlyHints | Self::HangUp | Self::DripHead(_) => true,
             _ if is_health => false,
             Self::WrongEtag | Self::Gzip => true,
             Self::IgnoreRange | Self::RangeAs200 | Self::WrongContentRange | Self::WrongTotal => has_range,
@@ -193,6 +197,8 @@ pub(crate) struct Picked {
     pub(crate) status: Option<u16>,
     pub(crate) delay: Option<Duration>,
     pub(crate) early_hints: bool,
+    pub(crate) hang_up: bool,
+    pub(crate) head_bytes_per_s: Option<u64>,
     pub(crate) wrong_etag: bool,
     pub(crate) range: RangeFault,
     pub(crate) gzip: bool,
@@ -236,6 +242,8 @@ impl Picked {
             Fault::WrongTotal => self.range = RangeFault::WrongTotal,
             Fault::Gzip => self.gzip = true,
             Fault::EarlyHints => self.early_hints = true,
+            Fault::HangUp => self.hang_up = true,
+            Fault::DripHead(bytes_per_s) => self.head_bytes_per_s = Some(bytes_per_s.max(1)),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use md5::{Digest, Md5};
@@ -133,6 +133,7 @@ impl Inner {
 pub(crate) struct Call {
     inner: Arc<Inner>,
     number: u64,
+    began: Instant,
     /// Requests in flight with this one; nothing: a health page, which takes no slot.
     slot: Option<usize>,
 }
@@ -148,7 +149,7 @@ impl Call {
     pub(crate) fn start(inner: &Arc<Inner>, number: u64, slot: Slot) -> Self {
         let slot = (slot == Slot::Takes).then(|| inner.in_flight.fetch_add(1, Ordering::AcqRel) + 1);
         inner.log.changed();
-        Self { inner: Arc::clone(inner), number, slot }
+        Self { inner: Arc::clone(inner), number, began: Instant::now(), slot }
     }
 
     /// The node has no slot left for this request.
@@ -197,6 +198,10 @@ impl Drop for Call {
         if self.slot.is_some() {
             self.inner.in_flight.fetch_sub(1, Ordering::AcqRel);
         }
-        self.inner.log.note(self.number, |seen, _| seen.finished = true);
+        let lasted_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.inner.log.note(self.number, |seen, _| {
+            seen.finished = true;
+            seen.lasted_ms = Some(lasted_ms);
+        });
     }
 }

@@ -46,6 +46,8 @@ pub struct Seen {
     pub sent: u64,
     /// The answer was given whole, or given up.
     pub finished: bool,
+    /// Milliseconds from the head of the request to that; nothing: it is not finished.
+    pub lasted_ms: Option<u64>,
 }
 
 /// Sums over the node's life.

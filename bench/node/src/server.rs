@@ -3,7 +3,6 @@
 //! hyper speaks HTTP/1.1 over a [`Wire`]; each connection is a task of its own,
 //! kept in a table so that a killed node can end them all.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -96,8 +95,7 @@ async fn accept(inner: Arc<Inner>, listener: TcpListener) {
 async fn serve(inner: Arc<Inner>, verifier: Arc<Verifier>, stream: TcpStream, script: Arc<Script>, id: u64) {
     let wire = Wire::new(stream, Arc::clone(&script), inner.serving.subscribe(), inner.write_timeout);
     let service = service_fn(|request| {
-        let answer = answer::answer(Arc::clone(&inner), Arc::clone(&verifier), Arc::clone(&script), request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        answer::answer(Arc::clone(&inner), Arc::clone(&verifier), Arc::clone(&script), request)
     });
     let served = http1::Builder::new()
         // A frozen node must not close what it does not read.

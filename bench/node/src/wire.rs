@@ -46,6 +46,8 @@ struct Orders {
     suffix: u64,
     /// The end, after what hyper has written and the suffix.
     cut: Option<Cut>,
+    /// The next head goes out at this pace.
+    head_bytes_per_s: Option<u64>,
 }
 
 impl Script {
@@ -57,6 +59,10 @@ impl Script {
         locked(&self.0).suffix += filler_bytes;
     }
 
+    pub(crate) fn drip_head(&self, bytes_per_s: u64) {
+        locked(&self.0).head_bytes_per_s = Some(bytes_per_s);
+    }
+
     pub(crate) fn cut(&self, cut: Cut) {
         locked(&self.0).cut = Some(cut);
     }
@@ -64,6 +70,8 @@ impl Script {
 
 /// A reset throws away what the kernel has not delivered; so much time it gets to do so.
 const RESET_GRACE: Duration = Duration::from_millis(50);
+
+const HEAD_END: &[u8] = b"\r\n\r\n";
 
 type Thaw = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -76,6 +84,10 @@ pub(crate) struct Wire {
     /// Running while the peer takes nothing.
     stuck: Option<Pin<Box<Sleep>>>,
     write_timeout: Duration,
+    /// How much of the blank line after a dripping head was written last.
+    head_end: usize,
+    /// Running between two bytes of a dripping head.
+    drip: Option<Pin<Box<Sleep>>>,
     /// Running between the last byte and the reset.
     grace: Option<Pin<Box<Sleep>>>,
 }
@@ -87,7 +99,17 @@ impl Wire {
         serving: watch::Receiver<Serving>,
         write_timeout: Duration,
     ) -> Self {
-        Self { stream, script, serving, thaw: None, stuck: None, write_timeout, grace: None }
+        Self {
+            stream,
+            script,
+            serving,
+            thaw: None,
+            stuck: None,
+            write_timeout,
+            head_end: 0,
+            drip: None,
+            grace: None,
+        }
     }
 
     /// Pending while the node is frozen.
@@ -118,6 +140,26 @@ impl Wire {
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         ready!(stuck.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Writes one byte of a dripping head; behind its blank line the pace is over.
+    fn poll_drip(&mut self, cx: &mut Context<'_>, bytes: &[u8], bytes_per_s: u64) -> Poll<io::Result<usize>> {
+        if let Some(drip) = &mut self.drip {
+            ready!(drip.as_mut().poll(cx));
+        }
+        let byte = &bytes[..bytes.len().min(1)];
+        let written = ready!(self.poll_write_patiently(cx, byte))?;
+        self.head_end = match byte {
+            [byte] if *byte == HEAD_END[self.head_end] => self.head_end + 1,
+            [b'\r'] => 1,
+            _ => 0,
+        };
+        self.drip = Some(Box::pin(tokio::time::sleep(Duration::from_secs(1).div_f64(bytes_per_s as f64))));
+        if self.head_end == HEAD_END.len() {
+            (self.head_end, self.drip) = (0, None);
+            locked(&self.script.0).head_bytes_per_s = None;
+        }
+        Poll::Ready(Ok(written))
     }
 
     fn poll_prefix(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -160,7 +202,11 @@ impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_thawed(cx));
         ready!(self.poll_prefix(cx))?;
-        self.poll_write_patiently(cx, buf)
+        let dripping = locked(&self.script.0).head_bytes_per_s;
+        match dripping {
+            Some(bytes_per_s) => self.poll_drip(cx, buf, bytes_per_s),
+            None => self.poll_write_patiently(cx, buf),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,7 +5,7 @@
 
 use super::{Absent, Alone, Form, Key, Kind, Least, Step};
 use crate::{Addressing, AllDown, ForwardedHeader, Level, LogFormat, Mode, Profile, Role};
-use crate::{address, cors, endpoint, name, prefix, template};
+use crate::{address, cors, endpoint, header, name, prefix, template};
 
 /// The file as a whole.
 pub(crate) static ROOT: &[Key] = &[
@@ -14,6 +14,7 @@ pub(crate) static ROOT: &[Key] = &[
     section("geoip", GEOIP, "How a viewer's address becomes a place."),
     section("watch", WATCH, "What is answered under the prefix."),
     section("health", HEALTH, "How nodes are probed."),
+    section("stream", STREAM, "How films pass through the gate; of use with watch.mode = \"stream\"."),
     section("bucket", BUCKET, "The bucket, the same on every node."),
     Key::required(
         "node",
@@ -196,6 +197,76 @@ static HEALTH: &[Key] = &[
 ];
 
 const COUNT: Kind = Kind::Integer { min: 1, max: 100 };
+
+static STREAM: &[Key] = &[
+    Key::new(
+        "window",
+        Kind::Size { min: 64 << 10, max: 4 << 30 },
+        Absent::Text("64MiB"),
+        "The largest range asked of a node at once.",
+    ),
+    Key::new(
+        "park_after",
+        Kind::duration(100, 600, Step::Millisecond),
+        Absent::Text("10s"),
+        "A window stuck behind its viewer for so long frees the node; not above viewer_stall_timeout.",
+    ),
+    Key::new(
+        "min_rate",
+        Kind::Size { min: 0, max: 1 << 30 },
+        Absent::Text("64KiB"),
+        "Per second, while the viewer waits: a node that sends less fails; \"0KiB\" turns it off.",
+    ),
+    Key::new(
+        "connect_timeout",
+        Kind::duration(10, 60, Step::Millisecond),
+        Absent::Text("2s"),
+        "How long a connection to a node may take.",
+    ),
+    Key::new(
+        "first_byte_timeout",
+        Kind::duration(50, 600, Step::Millisecond),
+        Absent::Text("3s"),
+        "From a request to the first byte of the node's answer.",
+    ),
+    Key::new(
+        "stall_timeout",
+        Kind::duration(50, 600, Step::Millisecond),
+        Absent::Text("5s"),
+        "From a node's byte to its next one, while the viewer waits.",
+    ),
+    Key::new(
+        "viewer_stall_timeout",
+        Kind::duration(100, 86_400, Step::Millisecond),
+        Absent::Text("10m"),
+        "A viewer that reads nothing at all for so long is let go.",
+    ),
+    Key::new(
+        "attempts",
+        COUNT,
+        Absent::Integer(6),
+        "Failures in a row without a byte at which a film is given up.",
+    ),
+    Key::new(
+        "hedge_after",
+        Kind::duration_or_off(10, 60),
+        Absent::Text("1s"),
+        "Without a first byte for so long, a second node is asked too; below first_byte_timeout, or \"off\".",
+    ),
+    Key::new(
+        "pin_version",
+        Kind::Bool,
+        Absent::Bool(true),
+        "A film that has begun goes on with the version it began with.",
+    ),
+    Key::new(
+        "cache_control",
+        Kind::like(header::VALUE_PATTERN),
+        Absent::Text("private, no-cache"),
+        "Cache-Control of streamed answers; empty: none is sent.",
+    ),
+    Key::new("server_timing", Kind::Bool, Absent::Bool(false), "Adds Server-Timing to streamed answers."),
+];
 
 static BUCKET: &[Key] = &[
     Key::required("name", Kind::like(name::BUCKET_PATTERN), "\"movies\"", "The bucket's name."),

@@ -83,6 +83,11 @@ fn watch_and_health() {
 }
 
 #[test]
+fn streams() {
+    check(include_str!("bad/stream.txt"), 25);
+}
+
+#[test]
 fn bucket_and_nodes() {
     check(include_str!("bad/nodes.txt"), 40);
 }
@@ -99,5 +104,5 @@ fn environment() {
 
 #[test]
 fn later_versions() {
-    check(include_str!("bad/later.txt"), 10);
+    check(include_str!("bad/later.txt"), 9);
 }

@@ -22,6 +22,11 @@ fn values_of_every_kind_can_be_set() {
         ("WATCHGATE__GEOIP__HOME__LAT", "-33.87"),
         ("WATCHGATE__GEOIP__HOME__LON", "151"),
         ("WATCHGATE__BUCKET__NAME", "other-movies"),
+        ("WATCHGATE__STREAM__WINDOW", "8MiB"),
+        ("WATCHGATE__STREAM__HEDGE_AFTER", "off"),
+        ("WATCHGATE__STREAM__CACHE_CONTROL", ""),
+        ("WATCHGATE__STREAM__ATTEMPTS", "3"),
+        ("WATCHGATE__STREAM__PIN_VERSION", "false"),
     ]);
     assert_eq!(config.listen.admin, "127.0.0.1:9901".parse().unwrap());
     assert_eq!((config.health.rise.get(), config.health.interval.as_secs()), (7, 5));
@@ -29,6 +34,9 @@ fn values_of_every_kind_can_be_set() {
     assert_eq!(config.log.level, Level::Debug);
     assert_eq!(config.geoip.home, Some(Coordinates::new(-33.87, 151.0).unwrap()));
     assert_eq!(config.bucket.name, "other-movies");
+    assert_eq!((config.stream.window.get(), config.stream.hedge_after), (8 << 20, None));
+    assert_eq!((config.stream.attempts.get(), config.stream.pin_version), (3, false));
+    assert_eq!(config.stream.cache_control, "");
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Files that are right, and the values they become.
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use watchgate_config::{
     Addressing, AllDown, CorsOrigin, ForwardedHeader, Level, LogFormat, Mode, Profile, Role, RuleTarget,
-    Source, parse,
+    Source, Stream, parse,
 };
 use watchgate_geoip::rule::Match;
 use watchgate_geoip::{Asn, Coordinates};
@@ -35,6 +36,21 @@ fn a_small_file_has_the_documented_defaults() {
         (health.first_verdict_timeout, health.slow_start),
         (Duration::from_secs(5), Duration::from_secs(30))
     );
+    let stream = Stream {
+        window: NonZeroU64::new(64 << 20).unwrap(),
+        park_after: Duration::from_secs(10),
+        min_rate: NonZeroU64::new(64 << 10),
+        connect_timeout: Duration::from_secs(2),
+        first_byte_timeout: Duration::from_secs(3),
+        stall_timeout: Duration::from_secs(5),
+        viewer_stall_timeout: Duration::from_mins(10),
+        attempts: NonZeroU32::new(6).unwrap(),
+        hedge_after: Some(Duration::from_secs(1)),
+        pin_version: true,
+        cache_control: "private, no-cache".to_owned(),
+        server_timing: false,
+    };
+    assert_eq!(config.stream, stream);
     assert_eq!((config.bucket.name.as_str(), config.bucket.region.as_str()), ("movies", "us-east-1"));
     assert_eq!(
         (config.log.level, config.log.format, config.log.access),
@@ -77,7 +93,7 @@ fn the_example_shows_the_defaults() {
     let taken = good(SMALL, &BTreeMap::new()).config;
     assert_eq!((shown.listen, shown.viewer), (taken.listen, taken.viewer));
     assert_eq!((shown.watch, shown.health), (taken.watch, taken.health));
-    assert_eq!((shown.bucket, shown.log), (taken.bucket, taken.log));
+    assert_eq!((shown.stream, shown.bucket, shown.log), (taken.stream, taken.bucket, taken.log));
     assert_eq!(shown.nodes[0].max_viewers, taken.nodes[0].max_viewers);
     assert_eq!(
         (shown.nodes[0].profile, shown.nodes[0].addressing),
@@ -113,6 +129,39 @@ fn settings_of_every_shape_are_taken() {
     );
     check("health.canary = \"probe/canary.txt\"");
     check("log = { level = \"trace\", format = \"json\", access = false }");
+}
+
+/// The shortest and the longest of everything, and what can be turned off.
+#[test]
+fn streams_are_taken_to_their_bounds() {
+    let stream = |lines: &str| {
+        let config =
+            good(&format!("watch.mode = \"stream\"\n{SMALL}[stream]\n{lines}"), &BTreeMap::new()).config;
+        assert_eq!(config.watch.mode, Mode::Stream);
+        config.stream
+    };
+    let least = stream(
+        "window = \"64KiB\"\npark_after = \"100ms\"\nmin_rate = \"1KiB\"\nconnect_timeout = \"10ms\"\n\
+         first_byte_timeout = \"50ms\"\nstall_timeout = \"50ms\"\nviewer_stall_timeout = \"100ms\"\n\
+         attempts = 1\nhedge_after = \"49ms\"\npin_version = false\ncache_control = \"x\"\nserver_timing = true",
+    );
+    assert_eq!((least.window.get(), least.min_rate.map(NonZeroU64::get)), (65_536, Some(1024)));
+    assert_eq!(least.hedge_after, Some(Duration::from_millis(49)));
+    assert_eq!(
+        (least.park_after, least.viewer_stall_timeout),
+        (Duration::from_millis(100), Duration::from_millis(100))
+    );
+    assert_eq!((least.attempts.get(), least.pin_version, least.server_timing), (1, false, true));
+    let most = stream(
+        "window = \"4GiB\"\npark_after = \"10m\"\nmin_rate = \"1GiB\"\nconnect_timeout = \"1m\"\n\
+         first_byte_timeout = \"10m\"\nstall_timeout = \"10m\"\nviewer_stall_timeout = \"24h\"\n\
+         attempts = 100\nhedge_after = \"1m\"",
+    );
+    assert_eq!((most.window.get(), most.viewer_stall_timeout), (4 << 30, Duration::from_hours(24)));
+    let off = stream(
+        "min_rate = \"0KiB\"\nhedge_after = \"off\"\nfirst_byte_timeout = \"50ms\"\ncache_control = \"\"",
+    );
+    assert_eq!((off.min_rate, off.hedge_after, off.cache_control.as_str()), (None, None, ""));
 }
 
 #[test]

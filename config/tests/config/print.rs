@@ -6,17 +6,8 @@ use serde_json::json;
 
 use crate::support::{EXAMPLE, SMALL, env, example_env, good};
 
-#[test]
-fn every_value_says_where_it_comes_from() {
-    let loaded = good(
-        &format!("health.rise = 4\ngeoip.home = {{ lat = 1, lon = 2.5 }}\n{SMALL}"),
-        &env(&[
-            ("WATCHGATE__HEALTH__FALL", "5"),
-            ("WATCHGATE__GEOIP__HOME__LAT", "60"),
-            ("WATCHGATE__VIEWER__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
-        ]),
-    );
-    let expected = r#"[listen]
+/// What the next test expects.
+const PRINTED: &str = r#"[listen]
 http = ["0.0.0.0:8080"]  # default
 admin = "127.0.0.1:9900"  # default
 admin_token_file = ""  # default
@@ -48,23 +39,37 @@ canary = ""  # default
 first_verdict_timeout = "5s"  # default
 slow_start = "30s"  # default
 
+[stream]
+window = "64MiB"  # default
+park_after = "10s"  # default
+min_rate = "0MiB"  # file:3
+connect_timeout = "2s"  # default
+first_byte_timeout = "3s"  # default
+stall_timeout = "5s"  # default
+viewer_stall_timeout = "10m"  # default
+attempts = 6  # default
+hedge_after = "off"  # env WATCHGATE__STREAM__HEDGE_AFTER
+pin_version = true  # default
+cache_control = "private, no-cache"  # default
+server_timing = false  # default
+
 [bucket]
-name = "movies"  # file:5
+name = "movies"  # file:6
 region = "us-east-1"  # default
 
 [[node]]
-id = "msk"  # file:7
+id = "msk"  # file:8
 role = "replica"  # default
 profile = "minio"  # default
-endpoint = "http://10.0.0.5:9000"  # file:8
+endpoint = "http://10.0.0.5:9000"  # file:9
 public_url = ""  # default
-at = { lat = 55.75, lon = 37.62 }  # file:9
+at = { lat = 55.75, lon = 37.62 }  # file:10
 max_viewers = 1000  # default
 weight = 1.0  # default
 base_ms = 0.0  # default
 addressing = "path"  # default
-access_key = "gate"  # file:10
-secret_key = "<redacted>"  # file:11
+access_key = "gate"  # file:11
+secret_key = "<redacted>"  # file:12
 session_token_file = ""  # default
 
 [log]
@@ -72,7 +77,21 @@ level = "info"  # default
 format = "text"  # default
 access = true  # default
 "#;
-    assert_eq!(loaded.print(), expected);
+
+#[test]
+fn every_value_says_where_it_comes_from() {
+    let loaded = good(
+        &format!(
+            "health.rise = 4\ngeoip.home = {{ lat = 1, lon = 2.5 }}\nstream.min_rate = \"0MiB\"\n{SMALL}"
+        ),
+        &env(&[
+            ("WATCHGATE__HEALTH__FALL", "5"),
+            ("WATCHGATE__GEOIP__HOME__LAT", "60"),
+            ("WATCHGATE__STREAM__HEDGE_AFTER", "off"),
+            ("WATCHGATE__VIEWER__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+        ]),
+    );
+    assert_eq!(loaded.print(), PRINTED);
 }
 
 /// What is printed is a file again, and the same configuration but for the secrets.
@@ -98,6 +117,9 @@ fn programs_read_the_same_as_json() {
     assert_eq!(printed["config"]["node"][0]["at"], json!({ "lat": 55.75, "lon": 37.62 }));
     assert_eq!(printed["config"]["node"][0]["secret_key"], json!("<redacted>"));
     assert_eq!(printed["config"]["health"]["rise"], json!(2));
+    assert_eq!(printed["config"]["stream"]["window"], json!("64MiB"));
+    assert_eq!(printed["config"]["stream"]["attempts"], json!(6));
+    assert_eq!(printed["origins"]["stream.window"], json!("default"));
     assert_eq!(printed["origins"]["listen.http"], json!("default"));
     assert_eq!(printed["origins"]["node[0].secret_key"], json!("file:9"));
     assert_eq!(printed["origins"]["node[0].at.lat"], json!("file:7"));

@@ -35,7 +35,7 @@ fn properties(schema: &Value, path: &str, found: &mut BTreeMap<String, Value>) {
 fn every_key_of_the_schema_is_known_to_the_reader_and_explained() {
     let mut found = BTreeMap::new();
     properties(&schema(), "", &mut found);
-    assert!(found.len() > 50, "{:?}", found.keys());
+    assert!(found.len() > 60, "{:?}", found.keys());
     for (path, property) in &found {
         assert!(
             property["description"].as_str().is_some_and(|text| text.ends_with('.')),
@@ -101,7 +101,7 @@ fn defaults_are_values_that_are_taken() {
         assert_eq!(message(&text, &BTreeMap::new()), "no fault", "{path}");
         seen += 1;
     }
-    assert!(seen > 30, "{seen}");
+    assert!(seen > 40, "{seen}");
 }
 
 /// What the schema refuses, the reader refuses too.
@@ -117,6 +117,9 @@ fn the_schema_refuses_nothing_that_is_right() {
         "watch.object = \"{uuid:0:16}/{uuid:16:32}/фильм.mp4\"",
         "watch.cors_origins = [\"HTTPS://films.example:8443\", \"http://[::1]:80\"]",
         "health.interval = \"3600000ms\"",
+        "watch.mode = \"stream\"",
+        "stream = { window = \"4GiB\", min_rate = \"0KiB\", hedge_after = \"off\", cache_control = \"\" }",
+        "stream = { window = \"064KiB\", hedge_after = \"10ms\", cache_control = \"no-cache=\\\"set-cookie\\\"\" }",
     ];
     let endpoints = ["http://a_b:1", "HTTP://[fd00::1]:9000/", "https://films.example/"];
     let nodes = endpoints.map(|url| SMALL.replace("http://10.0.0.5:9000", url));
@@ -141,13 +144,23 @@ fn the_schema_refuses_what_it_can_see() {
         "geoip.rule = [{ cidr = \"10.0.0.0/8\" }]",
         "geoip.rule = [{ cidr = \"10.0.0.0/8\", asn = 1, nodes = [\"msk\"] }]",
         "geoip.rule = [{ cidr = \"10.0.0.0/8\", nodes = [\"msk\"], at = { lat = 1, lon = 2 } }]",
-        "watch.mode = \"stream\"",
+        "watch.mode = \"proxy\"",
         "watch.link_lifetime = \"auto\"",
         "watch.object = \"{path}\"",
         "watch.prefix = \"/\"",
         "health.rise = 0",
         "health.rise = 1.5",
         "health.interval = 5",
+        "stream.window = \"64MB\"",
+        "stream.window = 67108864",
+        "stream.min_rate = \"off\"",
+        "stream.stall_timeout = \"off\"",
+        "stream.hedge_after = \"offside\"",
+        "stream.hedge_after = false",
+        "stream.attempts = 0",
+        "stream.cache_control = \" private\"",
+        "stream.cache_control = \"private\\r\\nX-Evil: 1\"",
+        "stream.server_timing = \"on\"",
         "presence = {}",
     ];
     for line in lines {

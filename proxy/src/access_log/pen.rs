@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::Line;
+use super::{Line, Passage};
 use crate::config::LogFormat;
 
 /// Room that most lines fit into.
@@ -19,6 +19,7 @@ pub(super) const LONGEST_BYTES: usize = 4096;
 const PATH_BYTES_MAX: usize = 256;
 const METHOD_BYTES_MAX: usize = 32;
 const NAME_BYTES_MAX: usize = 64;
+const RESUMES_BYTES_MAX: usize = 1024;
 
 /// A field's name as it stands in a line of each form, with what separates it from the field before.
 #[derive(Clone, Copy)]
@@ -57,6 +58,9 @@ pub(super) fn draw(out: &mut String, format: LogFormat, line: &Line<'_>) {
     pen.word(name!("watchgate.reason"), line.reason);
     if let Some(node) = line.node {
         pen.word(name!("watchgate.node"), node);
+    }
+    if let Some(passage) = line.passage {
+        pen.passage(passage);
     }
     out.push_str(if format == LogFormat::Json { "}\n" } else { "\n" });
 }
@@ -110,6 +114,24 @@ impl Pen<'_> {
         self.out.push_str(if self.format == LogFormat::Json { "{\"time\":\"" } else { "time=" });
         self.ascii(&text);
         self.quote();
+    }
+
+    fn passage(&mut self, passage: &Passage) {
+        if let Some((first, last)) = passage.range {
+            self.name(name!("watchgate.range"));
+            self.quote();
+            self.digits(first);
+            self.out.push('-');
+            self.digits(last);
+            self.quote();
+        }
+        if let Some(first_byte) = passage.first_byte {
+            let us = u64::try_from(first_byte.as_micros()).unwrap_or(u64::MAX);
+            self.milliseconds(name!("watchgate.first_byte_ms"), us);
+        }
+        if !passage.resumes.is_empty() {
+            self.text(name!("watchgate.resumes"), passage.resumes.as_bytes(), RESUMES_BYTES_MAX);
+        }
     }
 
     fn ascii(&mut self, bytes: &[u8]) {

@@ -23,6 +23,7 @@ fn line() -> Line<'static> {
         outcome: "redirect",
         reason: "nearest",
         node: Some("msk"),
+        passage: None,
     }
 }
 

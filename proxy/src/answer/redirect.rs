@@ -65,7 +65,7 @@ pub fn link(link: &Link<'_>, asking: &Asking<'_>) -> Result<Answer> {
         version_id: None,
     };
     let body = Bytes::from(serde_json::to_vec(&json).or_err(pingora::InternalError, "link as JSON")?);
-    let mut head = asking.head(http::StatusCode::OK, body.len())?;
+    let mut head = asking.head(http::StatusCode::OK, body.len() as u64)?;
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = if asking.head_only { Bytes::new() } else { body };
     Ok(Answer { head: Box::new(head.into()), body, close: false })

@@ -1,14 +1,22 @@
-//! Decides from the results of probes whether a node is up, and when it is to be probed next.
+//! Decides from probes and from viewers' requests whether a node is up, and when it is to be probed next.
 //!
 //! The clock comes in as an argument and only has to be steady. No probe is sent here and no answer is read
-//! (`verdict` says what an answer means); a viewer's failed request changes nothing here.
+//! (`verdict` says what an answer means). Viewers' requests can take a node out (`outlier`), never bring it in.
 
+mod outlier;
 mod reason;
+mod trouble;
 mod verdict;
 
+use self::outlier::Outlier;
+
 pub use self::{
+    outlier::{Ejection, Others},
     reason::Reason,
-    verdict::{Probed, SignedAnswer, clock_skew_s, health_verdict, signed_verdict, worst},
+    trouble::Trouble,
+    verdict::{
+        Probed, SignedAnswer, clock_skew_s, health_verdict, requests_in_flight, signed_verdict, worst,
+    },
 };
 
 /// What is known of a node.
@@ -48,6 +56,8 @@ pub struct Rules {
     pub fall: u32,
     /// For how long a returning node gets less than its viewer budget; 0 is not at all.
     pub slow_start_ms: u64,
+    /// When viewers' failures take a node out.
+    pub ejection: Ejection,
 }
 
 /// A change of a node's state.
@@ -61,7 +71,8 @@ pub struct Transition {
     pub reason: Option<Reason>,
 }
 
-/// One node's health. Only rounds of probes change it, and only as many in a row as the rules ask for.
+/// One node's health. Rounds of probes change it, and only as many in a row as the rules ask for; beside them a row
+/// of viewers' failures ejects a node that is up.
 #[derive(Clone, Debug)]
 pub struct Machine {
     state: State,
@@ -72,21 +83,29 @@ pub struct Machine {
     bad: u32,
     /// Kept until the node is up.
     last_failure: Option<Reason>,
+    outlier: Outlier,
 }
 
 impl Machine {
     /// A node of which nothing is known.
     #[must_use]
     pub fn new(now_ms: u64) -> Self {
-        let state = State::Unproven;
-        Self { state, since_ms: now_ms, returned: false, good: 0, bad: 0, last_failure: None }
+        Self {
+            state: State::Unproven,
+            since_ms: now_ms,
+            returned: false,
+            good: 0,
+            bad: 0,
+            last_failure: None,
+            outlier: Outlier::default(),
+        }
     }
 
     /// Takes in the result of one round of probes, at the time it was there.
     pub fn observe(&mut self, now_ms: u64, round: Result<(), Reason>, rules: &Rules) -> Option<Transition> {
         match round {
             Ok(()) => {
-                self.good = self.good.saturating_add(1);
+                self.good = if self.outlier.is_held(now_ms) { 0 } else { self.good.saturating_add(1) };
                 self.bad = 0;
             }
             Err(reason) => {
@@ -97,12 +116,48 @@ impl Machine {
         }
         if self.good >= rules.rise.max(1) {
             self.last_failure = None;
+            self.outlier.release(now_ms);
             self.turn(now_ms, State::Up)
         } else if self.bad >= rules.fall.max(1) {
+            // Down in the ordinary way, whatever ejection says.
+            self.outlier.annul();
             self.turn(now_ms, State::Down)
         } else {
             None
         }
+    }
+
+    /// A viewer's request failed. Says whether that is one too many: then the node is to be [ejected](Self::eject),
+    /// if the [others](Others) allow it. Of a node that is not up nothing is left to find out.
+    pub fn failed(&mut self, now_ms: u64, trouble: Trouble, rules: &Rules) -> bool {
+        self.state == State::Up && trouble.is_fault() && self.outlier.failed(now_ms, &rules.ejection)
+    }
+
+    /// A viewer's request went well.
+    pub fn served(&mut self) {
+        self.outlier.break_row();
+    }
+
+    /// Takes out a node that is up, though its probes are answered.
+    pub fn eject(&mut self, now_ms: u64, rules: &Rules) -> Option<Transition> {
+        if self.state != State::Up {
+            return None;
+        }
+        self.outlier.eject(now_ms, &rules.ejection);
+        self.good = 0;
+        self.turn(now_ms, State::Down)
+    }
+
+    /// Lets an ejected node return by good rounds from now on. Another node's end does this: one that may fail is
+    /// better than none.
+    pub fn pardon(&mut self, now_ms: u64) {
+        self.outlier.end_hold(now_ms);
+    }
+
+    /// Whether it is down because of viewers' failures alone.
+    #[must_use]
+    pub fn is_ejected(&self) -> bool {
+        self.outlier.is_ejected()
     }
 
     fn turn(&mut self, now_ms: u64, to: State) -> Option<Transition> {
@@ -112,7 +167,8 @@ impl Machine {
         let from = std::mem::replace(&mut self.state, to);
         self.since_ms = now_ms;
         self.returned = from == State::Down;
-        Some(Transition { from, to, reason: self.last_failure })
+        self.outlier.break_row();
+        Some(Transition { from, to, reason: self.reason() })
     }
 
     /// The state by the last verdict.
@@ -134,9 +190,12 @@ impl Machine {
         self.returned.then_some(self.since_ms)
     }
 
-    /// Why the last bad round was bad, while the node is down or its last round was bad.
+    /// Why it is down, or why its last round was bad.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
+        if self.is_ejected() {
+            return Some(Reason::Ejected);
+        }
         self.last_failure.filter(|_| self.state == State::Down || self.bad > 0)
     }
 

@@ -41,11 +41,23 @@ pub enum Why {
     Load,
     /// Nothing is healthy and the policy chose.
     AllDown,
+    /// The nodes before it do not hold the film.
+    OnlyHolder,
+    /// The nodes before it failed when they were asked.
+    NodeFailed,
 }
 
 impl Why {
     /// Every value, for tables that are indexed by it.
-    pub const ALL: [Self; 5] = [Self::Nearest, Self::Rule, Self::Spread, Self::Load, Self::AllDown];
+    pub const ALL: [Self; 7] = [
+        Self::Nearest,
+        Self::Rule,
+        Self::Spread,
+        Self::Load,
+        Self::AllDown,
+        Self::OnlyHolder,
+        Self::NodeFailed,
+    ];
 
     /// The word used in JSON, headers, metrics and logs.
     #[must_use]
@@ -56,6 +68,8 @@ impl Why {
             Self::Spread => "spread",
             Self::Load => "load",
             Self::AllDown => "all_down",
+            Self::OnlyHolder => "only_holder",
+            Self::NodeFailed => "node_failed",
         }
     }
 }
@@ -90,6 +104,31 @@ pub fn plan(question: &Question<'_>, nodes: &impl Nodes, policy: Policy, depth: 
         (AllDown::Source, None) | (AllDown::Refuse, _) => Ranking::default(),
     };
     Plan { ranking, why: Why::AllDown }
+}
+
+/// The order in which nodes are tried for a film once every node that may take viewers has failed it: all of them, as if
+/// nothing were known of their health and nobody drained them. A verdict may be old, and a film is better than none.
+pub fn last_resort(question: &Question<'_>, nodes: &impl Nodes, depth: usize) -> Ranking {
+    rank(question, &Desperate(nodes), depth)
+}
+
+/// The fleet with its health and the operator's drains forgotten.
+struct Desperate<'a, N>(&'a N);
+
+impl<N: Nodes> Nodes for Desperate<'_, N> {
+    fn count(&self) -> usize {
+        self.0.count()
+    }
+
+    fn facts(&self, node: usize) -> Facts {
+        let mut facts = self.0.facts(node);
+        facts.dropped = facts.dropped.filter(|dropped| !dropped.is_health() && *dropped != Dropped::Draining);
+        facts
+    }
+
+    fn distance_km(&self, node: usize) -> Option<f32> {
+        self.0.distance_km(node)
+    }
 }
 
 fn why(winner: &Scored, nearest: Option<&Scored>) -> Why {

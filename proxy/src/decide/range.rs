@@ -49,18 +49,57 @@ pub fn wanted<'a>(mut lines: impl Iterator<Item = &'a [u8]>, size: u64) -> Wante
     }
 }
 
-/// `None`: the field is to be ignored.
-fn in_field(field: &[u8], size: u64) -> Option<Wanted> {
+/// What to ask of a film whose size is not known yet, so that one request both tells the size and begins the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// The bytes from `first` to at most `last`, which is the largest position if the viewer names none.
+    From {
+        /// Position of the first byte, from zero.
+        first: u64,
+        /// Position of the last byte.
+        last: u64,
+    },
+    /// The last so many bytes, at least one.
+    Suffix {
+        /// How many.
+        length: u64,
+    },
+    /// The size has to be known first.
+    Unknown,
+}
+
+/// The opening for the lines of a `Range` field. What [`wanted`] says of the size decides in the end.
+pub fn opening<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Opening {
+    const WHOLE: Opening = Opening::From { first: 0, last: u64::MAX };
+    let (Some(field), None) = (lines.next(), lines.next()) else { return WHOLE };
+    let Some(set) = set(field) else { return WHOLE };
+    let mut specs = specs(set);
+    match (specs.next().map(Spec::parse), specs.next()) {
+        (None | Some(None), _) => WHOLE,
+        (Some(Some(Spec::Positions { first, last })), None) => Opening::From { first, last },
+        (Some(Some(Spec::Suffix { length })), None) if length > 0 => Opening::Suffix { length },
+        _ => Opening::Unknown,
+    }
+}
+
+/// The list after the unit; `None` for another unit.
+fn set(field: &[u8]) -> Option<&[u8]> {
     const UNIT: &[u8] = b"bytes=";
     let (unit, set) = field.trim_ascii().split_at_checked(UNIT.len())?;
-    if !unit.eq_ignore_ascii_case(UNIT) {
-        return None;
-    }
+    unit.eq_ignore_ascii_case(UNIT).then_some(set)
+}
+
+fn specs(set: &[u8]) -> impl Iterator<Item = &[u8]> {
+    set.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|spec| !spec.is_empty())
+}
+
+/// `None`: the field is to be ignored.
+fn in_field(field: &[u8], size: u64) -> Option<Wanted> {
     let mut slices = [Slice::default(); SPECS_MAX];
-    let (mut specs, mut satisfiable) = (0, 0);
-    for spec in set.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|spec| !spec.is_empty()) {
-        specs += 1;
-        if specs > SPECS_MAX {
+    let (mut count, mut satisfiable) = (0, 0);
+    for spec in specs(set(field)?) {
+        count += 1;
+        if count > SPECS_MAX {
             return None;
         }
         if let Some(slice) = Spec::parse(spec)?.slice(size) {
@@ -70,7 +109,7 @@ fn in_field(field: &[u8], size: u64) -> Option<Wanted> {
     }
     let slices = &mut slices[..satisfiable];
     slices.sort_unstable();
-    (specs > 0).then(|| joined(slices))
+    (count > 0).then(|| joined(slices))
 }
 
 /// The answer that holds all these slices, which are in order of their positions.

@@ -11,10 +11,15 @@ use prometheus::{
 };
 use watchgate_config::NodeId;
 
-use crate::decide::health::{Reason, State};
+use crate::decide::health::{Reason, State, Trouble};
+use crate::decide::resume::Failure;
 
 /// Seconds. Probes go from below a millisecond on the same machine to `health.timeout`, 1 s unless it is set.
 const PROBE_BUCKETS_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// Seconds. From a node on the same machine to `stream.first_byte_timeout` of all nodes in turn.
+const FIRST_BYTE_BUCKETS_S: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// The word that stands for a node which an operator drains, whatever its health.
 const DRAINING: &str = "draining";
@@ -29,6 +34,12 @@ pub struct NodeFamilies {
     probe_failures: IntCounterVec,
     clock_skew: GaugeVec,
     answers: IntCounterVec,
+    streams: IntGaugeVec,
+    troubles: IntCounterVec,
+    troubles_dropped: IntCounter,
+    first_byte_seconds: HistogramVec,
+    sent_bytes: IntCounterVec,
+    resumes: IntCounterVec,
 }
 
 /// The handles of one node.
@@ -38,6 +49,14 @@ pub struct NodeMetrics {
     pub redirect: IntCounter,
     /// Links to it handed out as JSON.
     pub link: IntCounter,
+    /// Films streamed, in whole or in part, that it began.
+    pub stream: IntCounter,
+    /// From a request's head to the first byte of its film.
+    pub first_byte_seconds: Histogram,
+    /// Bytes of films from it that viewers took.
+    pub sent_bytes: IntCounter,
+    /// Films that it failed, in the order of [`Failure::WORDS`].
+    pub resumes: [IntCounter; Failure::WORDS.len()],
     /// Duration of answered health URLs.
     pub health_seconds: Histogram,
     /// Duration of answered signed probes.
@@ -54,6 +73,17 @@ pub struct NodeMetrics {
     /// The family: a node whose clock is unknown has no series.
     clock_skew: GaugeVec,
     id: NodeId,
+}
+
+/// The handles that requests use while they are at a node; they live as long as what is known of it.
+#[derive(Clone, Debug)]
+pub struct LiveMetrics {
+    /// Streams in flight.
+    pub streams: IntGauge,
+    /// Reports that the health task had no room for; one for all nodes.
+    pub dropped: IntCounter,
+    /// In the order of [`Trouble::ALL`].
+    troubles: [IntCounter; Trouble::ALL.len()],
 }
 
 impl NodeFamilies {
@@ -98,8 +128,30 @@ impl NodeFamilies {
             clock_skew: GaugeVec::new(skew, &["node"]).and_then(|family| registered(registry, family))?,
             answers: counters(
                 "watchgate_answers_total",
-                "Answers that sent a viewer to the node.",
+                "Answers that sent a viewer to the node, or began to stream from it.",
                 &["node", "outcome"],
+            )?,
+            streams: gauges("watchgate_streams", "Streams in flight from the node.", &["node"])?,
+            troubles: counters(
+                "watchgate_node_troubles_total",
+                "Viewers' requests that failed by the node's fault.",
+                &["node", "kind"],
+            )?,
+            troubles_dropped: IntCounter::new(
+                "watchgate_node_troubles_dropped_total",
+                "Reports of viewers' requests that the health checks had no room for.",
+            )
+            .and_then(|counter| registered(registry, counter))?,
+            first_byte_seconds: first_bytes(registry)?,
+            sent_bytes: counters(
+                "watchgate_sent_bytes_total",
+                "Bytes of films from the node that viewers took.",
+                &["node"],
+            )?,
+            resumes: counters(
+                "watchgate_resumes_total",
+                "Films that the node failed and that went on elsewhere, or later, or not at all, by why.",
+                &["from", "reason"],
             )?,
         })
     }
@@ -113,6 +165,10 @@ impl NodeFamilies {
         let metrics = NodeMetrics {
             redirect: self.answers.with_label_values(&[node, "redirect"]),
             link: self.answers.with_label_values(&[node, "link"]),
+            stream: self.answers.with_label_values(&[node, "stream"]),
+            first_byte_seconds: self.first_byte_seconds.with_label_values(&[node]),
+            sent_bytes: self.sent_bytes.with_label_values(&[node]),
+            resumes: Failure::WORDS.map(|word| self.resumes.with_label_values(&[node, word])),
             health_seconds: self.probe_seconds.with_label_values(&[node, "health"]),
             signed_seconds: self.probe_seconds.with_label_values(&[node, "signed"]),
             up: self.up.with_label_values(&[node]),
@@ -130,6 +186,32 @@ impl NodeFamilies {
         metrics.show_state(State::Unproven, false);
         metrics
     }
+
+    /// The handles of a node's live part. All series exist from here on, at 0.
+    #[must_use]
+    pub fn live(&self, id: &NodeId) -> LiveMetrics {
+        let node = id.as_str();
+        LiveMetrics {
+            streams: self.streams.with_label_values(&[node]),
+            dropped: self.troubles_dropped.clone(),
+            troubles: Trouble::ALL.map(|trouble| self.troubles.with_label_values(&[node, trouble.as_str()])),
+        }
+    }
+}
+
+impl LiveMetrics {
+    /// Counts what a viewer's request met.
+    pub fn count_trouble(&self, trouble: Trouble) {
+        let counters = Trouble::ALL.iter().zip(&self.troubles);
+        counters.filter(|(known, _)| **known == trouble).for_each(|(_, counter)| counter.inc());
+    }
+}
+
+fn first_bytes(registry: &Registry) -> prometheus::Result<HistogramVec> {
+    let about = "From a request's head to the first byte of its film, by the node that sent it.";
+    let opts = HistogramOpts::new("watchgate_first_byte_seconds", about);
+    let family = HistogramVec::new(opts.buckets(FIRST_BYTE_BUCKETS_S.to_vec()), &["node"])?;
+    registered(registry, family)
 }
 
 impl NodeMetrics {

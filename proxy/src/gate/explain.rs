@@ -6,15 +6,15 @@ use std::net::IpAddr;
 
 use super::Gate;
 use super::report::state_word;
-use super::serve::{choose, group_key};
+use super::serve::{self, choose, group_key};
 use crate::clock::rfc3339;
 use crate::decide::client::{AddressFrom, Scheme, Viewer};
 use crate::decide::decision::{Decision, NodeView, PlaceView, ViewerView};
 use crate::decide::plan::Plan;
 use crate::decide::rank::{Dropped, Scored, Tier, score_all};
 use crate::decide::watch::{Film, Method};
+use crate::state::Snapshot;
 use crate::state::places::Sited;
-use crate::state::{Snapshot, View};
 
 /// What an operator wants explained.
 #[derive(Clone, Copy, Debug)]
@@ -35,14 +35,10 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     let viewer = Viewer { address: Some(address), from: AddressFrom::Peer, scheme: ask.scheme };
     let (plan, _) = choose(gate, &snapshot, &viewer, &ask.film, snapshot.fleet.nodes.len());
     let site = snapshot.places.site(viewer.address);
-    let view = View {
-        snapshot: &snapshot,
-        site: &site,
-        now_ms: gate.clock.now_ms(),
-        https_only: ask.scheme == Scheme::Https,
-        assume_up: gate.assume_up,
-    };
-    let scored = score_all(&site.question(group_key(viewer.address, &ask.film)), &view);
+    let scored = score_all(
+        &site.question(group_key(viewer.address, &ask.film)),
+        &serve::view(gate, &snapshot, &site, &viewer),
+    );
     let id = |scored: &Scored| snapshot.fleet.nodes[scored.node].config.id.to_string();
     let watch = &snapshot.config.watch;
     Decision {

@@ -8,11 +8,18 @@ use crate::decide::plan::Why;
 use crate::refusal::Refusal;
 use crate::state::places::PlaceFrom;
 
+/// Why a film was cut in the middle: nodes failed, or were too late.
+const CUT: [&str; 2] = ["node_failed", "node_timeout"];
+
 /// Counters of one gate.
 #[derive(Debug)]
 pub struct RequestMetrics {
     redirect: [IntCounter; Why::ALL.len()],
     link: [IntCounter; Why::ALL.len()],
+    stream: [IntCounter; Why::ALL.len()],
+    not_modified: [IntCounter; Why::ALL.len()],
+    /// By [`CUT`].
+    cut: [IntCounter; CUT.len()],
     refused: [IntCounter; Refusal::LABELS.len()],
     /// The viewer went away before the answer was written.
     pub viewer_left: IntCounter,
@@ -51,6 +58,9 @@ impl RequestMetrics {
         Ok(Self {
             redirect: Why::ALL.map(|why| counter("redirect", why.as_str())),
             link: Why::ALL.map(|why| counter("link", why.as_str())),
+            stream: Why::ALL.map(|why| counter("stream", why.as_str())),
+            not_modified: Why::ALL.map(|why| counter("not_modified", why.as_str())),
+            cut: CUT.map(|why| counter("cut", why)),
             refused: Refusal::LABELS.map(|label| counter("refused", label)),
             viewer_left: counter("viewer_left", "viewer_left"),
             preflight: counter("preflight", "preflight"),
@@ -67,6 +77,19 @@ impl RequestMetrics {
     /// One more link as JSON.
     pub fn linked(&self, why: Why) {
         self.link[why as usize].inc();
+    }
+
+    /// One more film through the gate, or none because the viewer has it.
+    pub fn streamed(&self, why: Why, is_modified: bool) {
+        let counters = if is_modified { &self.stream } else { &self.not_modified };
+        counters[why as usize].inc();
+    }
+
+    /// One more film that ended in the middle; returns the reason's word.
+    #[must_use]
+    pub fn cut(&self, is_late: bool) -> &'static str {
+        self.cut[usize::from(is_late)].inc();
+        CUT[usize::from(is_late)]
     }
 
     /// One more refusal.

@@ -12,18 +12,18 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora_proxy::Session;
 
-use super::{Gate, Outcome};
-use crate::access_log::Line;
+use super::{Gate, Outcome, stream};
+use crate::access_log::{Line, Passage};
 use crate::answer::{Answer, Asking, WATCHGATE_DECISION, X_REQUEST_ID, redirect, refuse};
 use crate::clock::millis;
-use crate::decide::plan::{Plan, plan};
-use crate::decide::rank::viewer_key;
+use crate::decide::plan::{Plan, Why, last_resort, plan};
+use crate::decide::rank::{Ranking, viewer_key};
 use crate::decide::watch::{Asked, BodyFraming, Connection, Film, Method, RequestLine, watch};
 use crate::decide::{accept, client};
 use crate::fleet::Node;
 use crate::refusal::Refusal;
 use crate::sign::{DayKey, LinkTime, link_time};
-use crate::state::places::PlaceFrom;
+use crate::state::places::{PlaceFrom, Site};
 use crate::state::{Snapshot, View};
 
 use super::request_id::RequestId;
@@ -32,21 +32,21 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What is known of a request before it is judged.
-struct Arrival {
-    began: Instant,
-    unix_ms: u64,
+pub(super) struct Arrival {
+    pub(super) began: Instant,
+    pub(super) unix_ms: u64,
     id: RequestId,
-    viewer: client::Viewer,
+    pub(super) viewer: client::Viewer,
     body: BodyFraming,
 }
 
 /// What became of it, in the words of metrics and access line.
-#[derive(Clone, Copy)]
-struct Told {
-    film: Option<Film>,
-    outcome: &'static str,
-    reason: &'static str,
-    node: Option<usize>,
+pub(super) struct Told {
+    pub(super) film: Option<Film>,
+    pub(super) outcome: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) node: Option<usize>,
+    pub(super) passage: Option<Passage>,
 }
 
 /// See [`Gate::handle`].
@@ -60,7 +60,17 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
         return Ok(Outcome::NotMine);
     }
     let arrival = arrival(gate, &snapshot, session, body);
-    let (answer, told) = answer(gate, &snapshot, head, &arrival, asked.map_err(Refusal::from))?;
+    let asked = asked
+        .map_err(Refusal::from)
+        .and_then(|asked| if has_host(head) { Ok(asked) } else { Err(Refusal::Host) });
+    if let (Ok(Asked::Film { film, method }), Some(engine)) = (asked, &gate.engine) {
+        let wanted = Wanted { film, method, wants_json: accept::wants_json(lines(head, &ACCEPT)) };
+        if !wanted.wants_json {
+            // In a box of its own: a redirect must not pay for the size of a film's future.
+            return Box::pin(stream::film(gate, &snapshot, engine, session, &arrival, wanted)).await;
+        }
+    }
+    let (answer, told) = answer(gate, &snapshot, head, &arrival, asked)?;
     write(gate, &snapshot, session, answer, &arrival, told).await?;
     Ok(Outcome::Answered)
 }
@@ -115,6 +125,19 @@ fn arrival(gate: &Gate, snapshot: &Snapshot, session: &Session, body: BodyFramin
     }
 }
 
+impl Arrival {
+    /// What every answer depends on.
+    pub(super) fn asking<'a>(&'a self, snapshot: &'a Snapshot, head: &'a RequestHeader) -> Asking<'a> {
+        let mut origins = head.headers.get_all(ORIGIN).into_iter();
+        Asking {
+            request_id: self.id.as_str(),
+            origin: origins.next().filter(|_| origins.next().is_none()),
+            head_only: head.method == http::Method::HEAD,
+            cors: &snapshot.config.watch.cors_origins,
+        }
+    }
+}
+
 /// Judges the request and builds its answer.
 fn answer(
     gate: &Gate,
@@ -123,14 +146,7 @@ fn answer(
     arrival: &Arrival,
     asked: Result<Asked, Refusal>,
 ) -> Result<(Answer, Told)> {
-    let mut origins = head.headers.get_all(ORIGIN).into_iter();
-    let asking = Asking {
-        request_id: arrival.id.as_str(),
-        origin: origins.next().filter(|_| origins.next().is_none()),
-        head_only: head.method == http::Method::HEAD,
-        cors: &snapshot.config.watch.cors_origins,
-    };
-    let asked = asked.and_then(|asked| if has_host(head) { Ok(asked) } else { Err(Refusal::Host) });
+    let asking = arrival.asking(snapshot, head);
     match asked {
         Ok(Asked::Film { film, method }) => {
             let wants_json = accept::wants_json(lines(head, &ACCEPT));
@@ -138,7 +154,8 @@ fn answer(
         }
         Ok(Asked::Preflight) => {
             gate.metrics.preflight.inc();
-            let told = Told { film: None, outcome: "preflight", reason: "preflight", node: None };
+            let told =
+                Told { film: None, outcome: "preflight", reason: "preflight", node: None, passage: None };
             Ok((asking.preflight()?, told))
         }
         Ok(Asked::NotMine) => refused(gate, arrival, &asking, Refusal::NotFound, None),
@@ -156,7 +173,7 @@ fn has_host(head: &RequestHeader) -> bool {
     }
 }
 
-fn refused(
+pub(super) fn refused(
     gate: &Gate,
     arrival: &Arrival,
     asking: &Asking<'_>,
@@ -167,14 +184,14 @@ fn refused(
         gate.metrics.refused(refusal);
     }
     let close = arrival.body.after_answer() == Connection::Close;
-    let told = Told { film, outcome: "refused", reason: refusal.label(), node: None };
+    let told = Told { film, outcome: "refused", reason: refusal.label(), node: None, passage: None };
     Ok((refuse::refuse(refusal, asking, close)?, told))
 }
 
 #[derive(Clone, Copy)]
-struct Wanted {
-    film: Film,
-    method: Method,
+pub(super) struct Wanted {
+    pub(super) film: Film,
+    pub(super) method: Method,
     wants_json: bool,
 }
 
@@ -212,10 +229,16 @@ fn film_answer(
         (redirect::redirect(&link, asking)?, "redirect")
     };
     if snapshot.config.watch.decision_header {
-        answer.head.insert_header(WATCHGATE_DECISION, decision_header(node, &plan))?;
+        answer.head.insert_header(WATCHGATE_DECISION, decision_header(node, &plan, winner.node, plan.why))?;
     }
     gate.metrics.decision_seconds.observe(arrival.began.elapsed().as_secs_f64());
-    let told = Told { film: Some(wanted.film), outcome, reason: plan.why.as_str(), node: Some(winner.node) };
+    let told = Told {
+        film: Some(wanted.film),
+        outcome,
+        reason: plan.why.as_str(),
+        node: Some(winner.node),
+        passage: None,
+    };
     Ok((answer, told))
 }
 
@@ -228,15 +251,38 @@ pub(super) fn choose(
     depth: usize,
 ) -> (Plan, PlaceFrom) {
     let site = snapshot.places.site(viewer.address);
-    let view = View {
+    let question = site.question(group_key(viewer.address, film));
+    let plan = plan(&question, &view(gate, snapshot, &site, viewer), snapshot.policy, depth);
+    (plan, site.sited().from)
+}
+
+/// The order for a film that everybody of [`choose`] has failed.
+pub(super) fn choose_anyway(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    viewer: &client::Viewer,
+    film: &Film,
+    depth: usize,
+) -> Ranking {
+    let site = snapshot.places.site(viewer.address);
+    let question = site.question(group_key(viewer.address, film));
+    last_resort(&question, &view(gate, snapshot, &site, viewer), depth)
+}
+
+/// The fleet as this viewer's choice sees it now.
+pub(super) fn view<'a>(
+    gate: &Gate,
+    snapshot: &'a Snapshot,
+    site: &'a Site<'a>,
+    viewer: &client::Viewer,
+) -> View<'a> {
+    View {
         snapshot,
-        site: &site,
+        site,
         now_ms: gate.clock.now_ms(),
         https_only: viewer.scheme == client::Scheme::Https,
         assume_up: gate.assume_up,
-    };
-    let plan = plan(&site.question(group_key(viewer.address, film)), &view, snapshot.policy, depth);
-    (plan, site.sited().from)
+    }
 }
 
 /// The hash of viewer group and film; viewers without an address are one group.
@@ -262,24 +308,22 @@ fn sign_link(snapshot: &Snapshot, node: &Node, film: &Film, method: Method, time
 }
 
 /// By then a node that answers again has been taken back: `rise` rounds of probes, within 1 to 10 seconds.
-fn retry_after_s(snapshot: &Snapshot) -> u64 {
+pub(super) fn retry_after_s(snapshot: &Snapshot) -> u64 {
     let health = &snapshot.config.health;
     (millis(health.interval) * u64::from(health.rise.get())).div_ceil(1000).clamp(1, 10)
 }
 
-fn decision_header(node: &Node, plan: &Plan) -> String {
-    let Some(winner) = plan.winner() else { return String::new() };
-    let distance = winner.distance_km.map_or_else(|| "unknown".to_owned(), |km| format!("{km:.0}"));
-    format!(
-        "node={};tier={};distance_km={distance};score_ms={:.0};why={}",
-        node.config.id,
-        winner.tier.as_str(),
-        winner.score_ms(),
-        plan.why.as_str(),
-    )
+pub(super) fn decision_header(node: &Node, plan: &Plan, index: usize, why: Why) -> String {
+    let (id, why) = (&node.config.id, why.as_str());
+    let Some(chosen) = plan.ranking.best.iter().find(|scored| scored.node == index) else {
+        return format!("node={id};why={why}");
+    };
+    let distance = chosen.distance_km.map_or_else(|| "unknown".to_owned(), |km| format!("{km:.0}"));
+    let (tier, score_ms) = (chosen.tier.as_str(), chosen.score_ms());
+    format!("node={id};tier={tier};distance_km={distance};score_ms={score_ms:.0};why={why}")
 }
 
-async fn write(
+pub(super) async fn write(
     gate: &Gate,
     snapshot: &Snapshot,
     session: &mut Session,
@@ -290,33 +334,43 @@ async fn write(
     if answer.close {
         session.set_keepalive(None);
     }
-    let status = answer.head.status.as_u16();
-    let body_bytes = answer.body.len();
+    let body_bytes = answer.body.len() as u64;
     let written = send(session, answer).await;
     if written.is_err() {
         gate.metrics.viewer_left.inc();
         (told.outcome, told.reason) = ("viewer_left", "viewer_left");
     }
-    if let Some(log) = &gate.access_log {
-        let head = session.req_header();
-        let node = told.node.map(|node| snapshot.fleet.nodes[node].config.id.as_str());
-        log.write(&Line {
-            time_unix_ms: arrival.unix_ms,
-            request_id: arrival.id.as_str(),
-            client: arrival.viewer.address,
-            method: head.method.as_str(),
-            path: path(head),
-            status,
-            body_bytes: body_bytes as u64,
-            duration_us: u64::try_from(arrival.began.elapsed().as_micros()).unwrap_or(u64::MAX),
-            film: told.film,
-            mode: Some("redirect"),
-            outcome: told.outcome,
-            reason: told.reason,
-            node,
-        });
-    }
+    tell(gate, snapshot, session, arrival, &told, body_bytes);
     written
+}
+
+/// Writes the access line.
+pub(super) fn tell(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    session: &Session,
+    arrival: &Arrival,
+    told: &Told,
+    body_bytes: u64,
+) {
+    let Some(log) = &gate.access_log else { return };
+    let head = session.req_header();
+    log.write(&Line {
+        time_unix_ms: arrival.unix_ms,
+        request_id: arrival.id.as_str(),
+        client: arrival.viewer.address,
+        method: head.method.as_str(),
+        path: path(head),
+        status: session.response_written().map_or(0, |head| head.status.as_u16()),
+        body_bytes,
+        duration_us: u64::try_from(arrival.began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        film: told.film,
+        mode: Some(snapshot.config.watch.mode.as_str()),
+        outcome: told.outcome,
+        reason: told.reason,
+        node: told.node.map(|node| snapshot.fleet.nodes[node].config.id.as_str()),
+        passage: told.passage.as_ref(),
+    });
 }
 
 async fn send(session: &mut Session, answer: Answer) -> Result<()> {

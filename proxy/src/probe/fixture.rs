@@ -12,6 +12,7 @@ use watchgate_node::Node as Store;
 
 use super::round::Asker;
 use crate::clock::Clock;
+use crate::fleet::experience::{self, Experiences};
 use crate::fleet::metrics::NodeFamilies;
 use crate::fleet::{Live, Node};
 use crate::sign::DayKeys;
@@ -28,6 +29,8 @@ pub(super) const BOUND: Duration = Duration::from_secs(20);
 pub(super) struct Fixture {
     pub(super) node: Arc<Node>,
     registry: Registry,
+    /// What viewers' requests met there, until a task takes it.
+    pub(super) experiences: Option<Experiences>,
 }
 
 impl Fixture {
@@ -43,9 +46,12 @@ impl Fixture {
         let families = NodeFamilies::register(&registry).unwrap();
         let node = config.nodes[0].clone();
         let unix_ms = Clock::start().unix_ms();
-        let live = Live::new(DayKeys::derive(SECRET_KEY, unix_ms / 1000, REGION), unix_ms);
+        let keys = DayKeys::derive(SECRET_KEY, unix_ms / 1000, REGION);
+        let (reporter, experiences) = experience::channel();
+        let live = Live::new(node.id.clone(), keys, unix_ms, reporter, families.live(&node.id));
         let metrics = families.node(&node.id);
-        Self { node: Arc::new(Node::new(node, &config.bucket, Arc::new(live), metrics)), registry }
+        let node = Arc::new(Node::new(node, &config.bucket, Arc::new(live), metrics));
+        Self { node, registry, experiences: Some(experiences) }
     }
 
     /// The same with its address known, as the task leaves it.

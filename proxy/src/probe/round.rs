@@ -22,7 +22,7 @@ use watchgate_config::{Addressing, Profile, Scheme};
 use super::http::{Call, Failure, exchange, in_time};
 use crate::clock::Clock;
 use crate::decide::health::{
-    Probed, Reason, SignedAnswer, clock_skew_s, health_verdict, signed_verdict, worst,
+    Probed, Reason, SignedAnswer, clock_skew_s, health_verdict, requests_in_flight, signed_verdict, worst,
 };
 use crate::fleet::Node;
 use crate::sign::{HeaderRequest, Method, Resource, SignedHeaders};
@@ -300,9 +300,9 @@ fn as_request(signed: &SignedHeaders, profile: Profile) -> request::Builder {
 
 /// Requests in flight by the node's own word, without the one that asked.
 fn in_flight(headers: &HeaderMap) -> Option<u32> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
-    let (limit, remaining) = (number("x-ratelimit-limit")?, number("x-ratelimit-remaining")?);
-    Some(limit.saturating_sub(remaining).saturating_sub(1))
+    let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    let all = requests_in_flight(value("x-ratelimit-limit")?, value("x-ratelimit-remaining")?)?;
+    Some(all.saturating_sub(1))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::schedule::Schedule;
 use super::tell;
 use crate::decide::health::{Rules, State};
 use crate::fleet::Node;
+use crate::fleet::experience::{Experience, Experiences};
 use crate::sign::DayKeys;
 
 /// What the task is made from.
@@ -29,6 +30,8 @@ pub(super) struct Parts<'a, R> {
     pub(super) resolver: R,
     /// Counts rounds that ended.
     pub(super) rounds: &'a watch::Sender<u64>,
+    /// What viewers' requests met.
+    pub(super) experiences: &'a mut Experiences,
 }
 
 /// See the module.
@@ -43,6 +46,7 @@ pub(super) struct Task<'a, R> {
     running: HashMap<Id, usize>,
     look_ups: JoinSet<(usize, Result<Vec<SocketAddr>, String>)>,
     ended: &'a watch::Sender<u64>,
+    experiences: &'a mut Experiences,
     /// The last round could not be asked: said once.
     starved: bool,
 }
@@ -70,6 +74,7 @@ impl<'a, R: Resolve> Task<'a, R> {
             running: HashMap::new(),
             look_ups: JoinSet::new(),
             ended: parts.rounds,
+            experiences: parts.experiences,
             starved: false,
         }
     }
@@ -87,6 +92,7 @@ impl<'a, R: Resolve> Task<'a, R> {
                 _ = shutdown.wait_for(|stop| *stop) => return,
                 Some(round) = self.rounds.join_next_with_id() => self.end(round),
                 Some(look_up) = self.look_ups.join_next() => self.resolved(look_up),
+                Some(experience) = self.experiences.recv() => Self::heard(&experience),
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
             }
         }
@@ -166,6 +172,10 @@ impl<'a, R: Resolve> Task<'a, R> {
             tracing::error!(nodes = self.watched.len(), "no node is up");
         }
         self.ended.send_modify(|count| *count += 1);
+    }
+
+    fn heard(experience: &Experience) {
+        tracing::debug!(node = experience.node.as_str(), met = ?experience.met, "a viewer's request");
     }
 
     fn unasked(&mut self, index: usize, now_ms: u64, round: &Round) {

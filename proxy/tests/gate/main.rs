@@ -6,9 +6,13 @@
 mod bad_input;
 mod choice;
 mod foreign;
+#[path = "../common/gates.rs"]
+mod gates;
 mod health;
 mod links;
 mod minio;
+#[path = "../common/minio.rs"]
+mod minio_cluster;
 mod refusals;
 mod support;
 mod viewers;

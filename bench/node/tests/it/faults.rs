@@ -64,6 +64,28 @@ async fn a_late_first_byte() {
     let started = Instant::now();
     assert_eq!(get(&node, None).await.status, 200);
     assert!(started.elapsed() >= Duration::from_millis(200));
+    let lasted_ms = node.seen()[0].lasted_ms.expect("it is finished");
+    assert!((200..10_000).contains(&lasted_ms), "{lasted_ms} ms");
+}
+
+#[tokio::test]
+async fn a_head_that_drips_and_none_at_all() {
+    let node = faulty(Fault::DripHead(2000).times(1)).await;
+    let started = Instant::now();
+    let got = get(&node, None).await;
+    let took = started.elapsed();
+    assert_eq!((got.status, got.body.len(), got.end), (200, SIZE, End::Whole), "the body does not drip");
+    assert_eq!(first_wrong_byte(1, 0, &got.body), None);
+    // A head has hundreds of bytes, 2 a millisecond.
+    assert!(took >= Duration::from_millis(150), "whole in {took:?}");
+
+    node.faults().set(Fault::HangUp.times(1));
+    let mut connection = Connection::open(node.addr()).await;
+    connection.send(&Ask::new("GET", "/movies/film.mp4").signed(&node), &node.addr().to_string()).await;
+    assert_eq!(connection.read(&mut Vec::new(), 1).await, End::Closed);
+    node.wait_until(|node| node.in_flight() == 0, SOON).await.unwrap();
+    assert_eq!(node.seen().last().unwrap().status, None);
+    assert_eq!(get(&node, None).await.status, 200, "only once");
 }
 
 #[tokio::test]

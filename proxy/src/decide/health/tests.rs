@@ -2,7 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-const RULES: Rules = Rules { interval_ms: 2_000, timeout_ms: 1_000, rise: 2, fall: 3, slow_start_ms: 30_000 };
+const RULES: Rules = Rules {
+    interval_ms: 2_000,
+    timeout_ms: 1_000,
+    rise: 2,
+    fall: 3,
+    slow_start_ms: 30_000,
+    ejection: Ejection::OURS,
+};
 
 /// Feeds rounds (`+` good, `-` timed out) a second apart; `expected` has a letter for the state after each:
 /// `?` unproven, `u` up, `d` down.
@@ -206,6 +213,36 @@ fn skew_is_what_the_date_cannot_explain_otherwise() {
         check(bad, AT_MS, AT_MS, None);
     }
     assert_eq!(clock_skew_s(b"\xff\xfe", AT_MS, AT_MS), None);
+}
+
+#[test]
+fn a_nodes_word_on_its_load_is_read() {
+    #[track_caller]
+    fn check(limit: &str, remaining: &str, expected: Option<u32>) {
+        assert_eq!(
+            requests_in_flight(limit.as_bytes(), remaining.as_bytes()),
+            expected,
+            "{limit} {remaining}"
+        );
+    }
+    check("100", "99", Some(1));
+    check("100", "0", Some(100));
+    check(" 100 ", "60", Some(40));
+    check("100", "101", Some(0));
+    check("4294967295", "0", Some(u32::MAX));
+    for bad in ["", "-1", "1.5", "4294967296", "many", "\u{e9}"] {
+        check(bad, "1", None);
+        check("1", bad, None);
+    }
+    assert_eq!(requests_in_flight(b"\xff", b"1"), None);
+}
+
+#[test]
+fn every_trouble_has_its_word() {
+    assert_eq!(Trouble::ALL.map(Trouble::as_str).join(" "), "refused timeout stall status busy cut lie");
+    assert!(Trouble::ALL.is_sorted());
+    let harmless: Vec<_> = Trouble::ALL.into_iter().filter(|trouble| !trouble.is_fault()).collect();
+    assert_eq!(harmless, [Trouble::Busy]);
 }
 
 #[test]

@@ -93,6 +93,14 @@ pub fn clock_skew_s(date: &[u8], sent_ms: u64, received_ms: u64) -> Option<i64> 
     Some(if least_ms > 0 { least_ms } else { most_ms.min(0) } / 1_000)
 }
 
+/// Requests that a node has in flight by its own word, the answered one among them: the difference between its
+/// `X-Ratelimit-Limit` and `X-Ratelimit-Remaining`, which `MinIO` sends with every answer. `None` if they are no numbers.
+#[must_use]
+pub fn requests_in_flight(limit: &[u8], remaining: &[u8]) -> Option<u32> {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.trim().parse::<u32>().ok();
+    Some(number(limit)?.saturating_sub(number(remaining)?))
+}
+
 /// Both probes of a round as one verdict: either alone makes the round bad.
 ///
 /// Of two reasons the more telling one is kept: what stopped us from asking at all, then the cause that

@@ -345,3 +345,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_film_of_unknown_size_is_opened_with_one_request_where_that_is_possible() {
+    #[track_caller]
+    fn check(lines: &[&str], expected: Opening) {
+        assert_eq!(opening(lines.iter().map(|line| line.as_bytes())), expected, "{lines:?}");
+    }
+    let from = |first, last| Opening::From { first, last };
+    check(&[], from(0, u64::MAX));
+    check(&["bytes=0-"], from(0, u64::MAX));
+    check(&["bytes=0-1"], from(0, 1));
+    check(&[" bytes=500-999 "], from(500, 999));
+    check(&["bytes=7-99999999999999999999999"], from(7, u64::MAX));
+    check(&["bytes=-500"], Opening::Suffix { length: 500 });
+    check(&["bytes=-0"], Opening::Unknown);
+    check(&["bytes=0-1,5-6"], Opening::Unknown);
+    check(&["bytes=0-1,"], from(0, 1));
+    for ignored in ["lines=0-1", "bytes=5-1", "bytes", "bytes=", "bytes=x-1"] {
+        check(&[ignored], from(0, u64::MAX));
+    }
+    check(&["bytes=0-1", "bytes=0-1"], from(0, u64::MAX));
+}

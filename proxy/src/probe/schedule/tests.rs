@@ -1,7 +1,14 @@
 use super::*;
-use crate::decide::health::{State, down_within_ms};
+use crate::decide::health::{Ejection, State, down_within_ms};
 
-const RULES: Rules = Rules { interval_ms: 2_000, timeout_ms: 1_000, rise: 2, fall: 3, slow_start_ms: 30_000 };
+const RULES: Rules = Rules {
+    interval_ms: 2_000,
+    timeout_ms: 1_000,
+    rise: 2,
+    fall: 3,
+    slow_start_ms: 30_000,
+    ejection: Ejection::OURS,
+};
 const ROUND_MS: u64 = 3;
 
 /// A fleet in virtual time: a good round takes [`ROUND_MS`], one of a frozen node the whole time-out.

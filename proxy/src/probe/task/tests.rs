@@ -6,12 +6,19 @@ use tokio::time::timeout;
 use watchgate_node::{Health, Node as Store};
 
 use super::*;
-use crate::decide::health::Reason;
+use crate::decide::health::{Ejection, Reason};
 use crate::fleet::Report;
 use crate::probe::fixture::{self, ACCESS_KEY, BOUND, Fixture, REGION, store};
 
 /// Many rounds a second; nothing here waits for the time-out, which leaves a busy machine its time.
-const RULES: Rules = Rules { interval_ms: 20, timeout_ms: 10_000, rise: 2, fall: 3, slow_start_ms: 30_000 };
+const RULES: Rules = Rules {
+    interval_ms: 20,
+    timeout_ms: 10_000,
+    rise: 2,
+    fall: 3,
+    slow_start_ms: 30_000,
+    ejection: Ejection::OURS,
+};
 /// For rounds that have to run out of time.
 const SHORT: Rules = Rules { timeout_ms: 200, ..RULES };
 /// No second round within the test, unless it comes at once.
@@ -54,15 +61,23 @@ struct Running {
 }
 
 impl Running {
-    fn start(fixture: Fixture, rules: Rules, book: Book) -> Self {
+    fn start(mut fixture: Fixture, rules: Rules, book: Book) -> Self {
         let (shutdown, stop) = watch::channel(false);
         let sender = watch::Sender::new(0);
         let rounds = sender.subscribe();
         let nodes = vec![Arc::clone(&fixture.node)];
         let asker = fixture::asker(Duration::from_millis(rules.timeout_ms), None, None);
+        let mut experiences = fixture.experiences.take().expect("one task");
         let task = tokio::spawn(async move {
-            let parts =
-                Parts { nodes: &nodes, asker, rules, region: REGION, resolver: book, rounds: &sender };
+            let parts = Parts {
+                nodes: &nodes,
+                asker,
+                rules,
+                region: REGION,
+                resolver: book,
+                rounds: &sender,
+                experiences: &mut experiences,
+            };
             Task::new(parts).run(stop).await;
         });
         Self { fixture, rounds, shutdown, task }

@@ -43,7 +43,8 @@ fn snapshot(geoip: &str) -> Snapshot {
     let config = config::parse(&source).unwrap_or_else(|faults| panic!("{faults}")).config;
     let databases = Databases::from_bytes(vec![("city".to_owned(), city())]).expect("a database");
     let families = NodeFamilies::register(&prometheus::Registry::new()).expect("metrics");
-    Snapshot::new(config, databases, &families, &HashMap::new(), 0)
+    let reporter = crate::fleet::experience::channel().0;
+    Snapshot::new(config, databases, &families, &HashMap::new(), &reporter, 0)
 }
 
 /// `latitude from nearest`, and the nodes named by rules.

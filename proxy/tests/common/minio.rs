@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::{Running, eventually, free_port};
+use crate::gates::{PATIENCE, Running, eventually, free_port};
 
 /// MinIO's own administrator.
 pub(crate) const ROOT: (&str, &str) = ("administrator", "administrator-secret");
@@ -23,21 +23,15 @@ const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
 pub(crate) struct Tools {
     minio: PathBuf,
     mc: PathBuf,
-    story: &'static str,
 }
 
 /// Finds MinIO, or says on stderr that the story is skipped. In CI a skip is a failure.
-pub(crate) fn tools(story: &'static str) -> Option<Tools> {
-    Some(Tools { minio: found("minio", story)?, mc: found("mc", story)?, story })
+pub(crate) fn tools(story: &str) -> Option<Tools> {
+    Some(Tools { minio: found("minio", story)?, mc: found("mc", story)? })
 }
 
-impl Tools {
-    pub(crate) fn faketime(&self) -> Option<PathBuf> {
-        found("faketime", self.story)
-    }
-}
-
-fn found(program: &str, story: &str) -> Option<PathBuf> {
+/// Finds a program, or says on stderr that the story is skipped.
+pub(crate) fn found(program: &str, story: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
     if found.is_none() {
@@ -106,7 +100,7 @@ impl Minio {
                 }
             }
         };
-        tokio::time::timeout(crate::support::PATIENCE, ready).await.expect("MinIO is ready in time");
+        tokio::time::timeout(PATIENCE, ready).await.expect("MinIO is ready in time");
     }
 }
 

@@ -1,0 +1,198 @@
+//! One film through the gate: chosen as a redirect is, begun at a node, answered by HTTP's rules, pumped, told.
+//!
+//! Absent on purpose: rules and bytes. What an answer is stands in `answer::film`, how a film keeps going in
+//! `answer::pump`.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pingora::{Error, ErrorType, Result};
+use pingora_proxy::Session;
+
+use super::serve::{
+    Arrival, Told, Wanted, choose, choose_anyway, decision_header, refused, retry_after_s, tell, write,
+};
+use super::{Gate, Outcome};
+use crate::access_log::Passage;
+use crate::answer::film::{self, About, Reply};
+use crate::answer::pump::{Among, Begun, End, Engine, NODES_USUAL, Nodes, Pump, Sent, Show};
+use crate::answer::{Answer, WATCHGATE_DECISION};
+use crate::decide::client::{Scheme, Viewer};
+use crate::decide::plan::{Plan, Why};
+use crate::decide::resume::Failure;
+use crate::decide::watch::Method;
+use crate::fleet::Fleet;
+use crate::refusal::Refusal;
+use crate::state::Snapshot;
+
+/// What is done once it is known which film it is.
+struct Ready {
+    answer: Answer,
+    told: Told,
+    begun: Option<Begun>,
+    /// The bytes that follow the head, if any: from the first to before the second.
+    bytes: (u64, u64),
+}
+
+/// Streams a film to the viewer, or refuses it.
+pub(super) async fn film(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    engine: &Arc<Engine>,
+    session: &mut Session,
+    arrival: &Arrival,
+    wanted: Wanted,
+) -> Result<Outcome> {
+    let key: Arc<str> = snapshot.config.watch.object.key(wanted.film.as_bytes()).into();
+    let (viewer, everybody) = (reached(arrival.viewer), snapshot.fleet.nodes.len());
+    let region: Arc<str> = snapshot.config.bucket.region.as_str().into();
+    let order = |among: Among| -> Nodes {
+        let ranking = match among {
+            Among::Best => choose(gate, snapshot, &viewer, &wanted.film, NODES_USUAL).0.ranking,
+            Among::All => choose(gate, snapshot, &viewer, &wanted.film, everybody).0.ranking,
+            Among::Everybody => choose_anyway(gate, snapshot, &viewer, &wanted.film, everybody),
+        };
+        ranking.best.iter().map(|scored| scored.node).collect()
+    };
+    let mut pump = Pump::new(Show {
+        engine,
+        config: &snapshot.config.stream,
+        fleet: &snapshot.fleet,
+        region: &region,
+        key: &key,
+        order: &order,
+    });
+    let ready = ready(gate, snapshot, session, arrival, wanted, &mut pump, &key).await?;
+    let Ready { answer, mut told, begun, bytes: (first, end) } = ready;
+    let Some(begun) = begun.filter(|_| first < end) else {
+        told.passage = told.passage.map(|passage| passage.with(&pump, &snapshot.fleet));
+        write(gate, snapshot, session, answer, arrival, told).await?;
+        return Ok(Outcome::Answered);
+    };
+    let sent = match session.write_response_header(answer.head, false).await {
+        Ok(()) => pump.run(session, begun, first, end).await,
+        Err(_) => Sent { bytes: 0, end: End::ViewerLeft },
+    };
+    told.node = pump.at_node().or(told.node);
+    told.passage = told.passage.map(|passage| passage.with(&pump, &snapshot.fleet));
+    let result = match sent.end {
+        End::Whole => Ok(Outcome::Answered),
+        End::ViewerLeft => {
+            gate.metrics.viewer_left.inc();
+            (told.outcome, told.reason) = ("viewer_left", "viewer_left");
+            Err(Error::explain(ErrorType::WriteError, "the viewer left").into_down())
+        }
+        End::Cut(failure) => {
+            (told.outcome, told.reason) = ("cut", gate.metrics.cut(failure.is_late()));
+            let (film, at) = (wanted.film, first + sent.bytes);
+            tracing::warn!(%film, at, reason = failure.as_str(), "a film was cut: no node could go on with it");
+            Err(Error::explain(ErrorType::ConnectionClosed, "no node could go on with the film").into_up())
+        }
+    };
+    tell(gate, snapshot, session, arrival, &told, sent.bytes);
+    result
+}
+
+/// Asks nodes for the film until it is known, and decides the answer. Nothing is written yet.
+async fn ready(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    session: &Session,
+    arrival: &Arrival,
+    wanted: Wanted,
+    pump: &mut Pump<'_>,
+    key: &str,
+) -> Result<Ready> {
+    let head = session.req_header();
+    let asking = arrival.asking(snapshot, head);
+    let refuse = |refusal| {
+        let (answer, told) = refused(gate, arrival, &asking, refusal, Some(wanted.film))?;
+        Ok(Ready { answer, told, begun: None, bytes: (0, 0) })
+    };
+    let (plan, from) = choose(gate, snapshot, &reached(arrival.viewer), &wanted.film, NODES_USUAL);
+    gate.metrics.located(from);
+    gate.metrics.decision_seconds.observe(arrival.began.elapsed().as_secs_f64());
+    if plan.winner().is_none() {
+        return refuse(Refusal::NoNode { retry_after_s: retry_after_s(snapshot) });
+    }
+    let ask = film::first_ask(wanted.method, &head.headers, |at, left| pump.first_window(at, left));
+    let begun = match pump.begin(ask).await {
+        Ok(begun) => begun,
+        Err(why) => return refuse(Refusal::NoFilm { why, retry_after_s: retry_after_s(snapshot) }),
+    };
+    let reply = film::reply(wanted.method, &head.headers, &begun.film, arrival.unix_ms / 1000);
+    if let Reply::Refused(refusal) = reply {
+        return refuse(refusal);
+    }
+    let about = About {
+        key,
+        content_type: begun.content_type.as_deref(),
+        config: &snapshot.config.stream,
+        waited: arrival.began.elapsed(),
+    };
+    let mut parts = film::head(reply, &begun.film, &about, &asking)?;
+    let node = &snapshot.fleet.nodes[begun.node];
+    let why = why(&plan, pump, begun.node);
+    node.metrics.first_byte_seconds.observe(about.waited.as_secs_f64());
+    if snapshot.config.watch.decision_header {
+        let value = decision_header(node, &plan, begun.node, why);
+        parts.headers.insert(WATCHGATE_DECISION, crate::answer::field(&value)?);
+    }
+    let outcome = match reply {
+        Reply::NotModified => "not_modified",
+        _ => "stream",
+    };
+    if outcome == "stream" {
+        node.metrics.stream.inc();
+    }
+    gate.metrics.streamed(why, outcome == "stream");
+    let part = if let Reply::Part(part) = reply { Some((part.first(), part.last())) } else { None };
+    let passage = Passage { range: part, first_byte: Some(about.waited), resumes: String::new() };
+    let told = Told {
+        film: Some(wanted.film),
+        outcome,
+        reason: why.as_str(),
+        node: Some(begun.node),
+        passage: Some(passage),
+    };
+    let answer = Answer { head: Box::new(parts.into()), body: Bytes::new(), close: false };
+    let bytes = if wanted.method == Method::Head { (0, 0) } else { reply.bytes(&begun.film) };
+    Ok(Ready { answer, told, begun: Some(begun), bytes })
+}
+
+/// The viewer as the choice has to see it: the gate reaches nodes its own way, whatever the viewer's scheme.
+fn reached(viewer: Viewer) -> Viewer {
+    Viewer { scheme: Scheme::Http, ..viewer }
+}
+
+/// Why this node serves: as planned, or because those before it could not.
+fn why(plan: &Plan, pump: &Pump<'_>, node: usize) -> Why {
+    match plan.winner() {
+        Some(winner) if winner.node != node => match pump.heard(winner.node) {
+            Some(Failure::Absent | Failure::Deleted | Failure::Stale) => Why::OnlyHolder,
+            _ => Why::NodeFailed,
+        },
+        _ => plan.why,
+    }
+}
+
+impl Passage {
+    /// With the changes of course that the film took.
+    fn with(mut self, pump: &Pump<'_>, fleet: &Fleet) -> Self {
+        let id = |node: usize| fleet.nodes[node].config.id.as_str();
+        let (resumes, count) = pump.resumes();
+        for resume in resumes {
+            let to = resume.to.map_or("nobody", id);
+            let blank = if self.resumes.is_empty() { "" } else { " " };
+            let (from, at, why) = (id(resume.from), resume.at, resume.failure.as_str());
+            // Writing to a String does not fail.
+            let _ = write!(self.resumes, "{blank}{from}>{to}@{at}:{why}");
+        }
+        let more = count.saturating_sub(u32::try_from(resumes.len()).unwrap_or(u32::MAX));
+        if more > 0 {
+            let _ = write!(self.resumes, " +{more}");
+        }
+        self
+    }
+}

@@ -1,0 +1,14 @@
+//! Stories of films that stream through the gate: every fault, every pace, every rule of HTTP, over real sockets.
+//!
+//! Nodes are in this process and misbehave on command; viewers speak HTTP/1.1 to the ready front door and HTTP/2 to
+//! a foreign Pingora proxy that hosts the same gate. Every fault story asserts that the fault hit, and judges the
+//! viewer's bytes.
+
+mod faults;
+#[path = "../common/gates.rs"]
+mod gates;
+mod heads;
+mod host;
+mod semantics;
+mod support;
+mod viewer;
