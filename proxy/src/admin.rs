@@ -26,7 +26,7 @@ use problem::Problem;
 pub use serve::serve;
 
 const INDEX: &str = "watchgate, the operator's side. Probes: /livez /readyz. Metrics: /metrics.\n\
-    /api/v1/nodes[/ID]  POST /api/v1/nodes/ID/drain|enable  /api/v1/explain?film=UUID&ip=ADDRESS[&method=GET|HEAD][&scheme=http|https]\n";
+    /api/v1/nodes[/ID]  POST /api/v1/nodes/ID/drain|enable  /api/v1/explain?film=UUID&ip=ADDRESS[&method=GET|HEAD][&scheme=http|https][&mode=redirect|stream]\n";
 
 /// What the handlers share.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! Knows which nodes are up: one task asks them all, again and again, and writes down what it heard.
 //!
 //! Two probes a round: the health URL of the node's profile and a signed request, on fresh connections under one
-//! deadline. `decide::health` judges, [`crate::fleet::Live`] keeps the verdicts, requests only read them. Absent on
+//! deadline; what viewers' requests met comes in beside them. `decide::health` judges, [`crate::fleet::Live`] keeps the verdicts, requests only read them. Absent on
 //! purpose: Pingora, and anything that a viewer's request would wait for.
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ impl Prober {
         task.run(shutdown).await;
     }
 
-    /// Counts the rounds that ended: whoever waits for a state looks again when it changes.
+    /// Counts the rounds that ended, and the ejections: whoever waits for a state looks again when it changes.
     #[must_use]
     pub fn rounds(&self) -> watch::Receiver<u64> {
         self.rounds.subscribe()
@@ -95,3 +95,6 @@ fn rules(health: &Health) -> Rules {
         ejection: Ejection::OURS,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,14 +5,15 @@
 
 use std::net::IpAddr;
 
+use crate::config::Mode;
 use crate::decide::client::Scheme;
 use crate::decide::watch::{Film, Method};
 use crate::gate::Ask;
 
-/// `film=UUID&ip=ADDRESS`; `method=GET|HEAD` and `scheme=http|https` if they are not the first. The fault is a
-/// sentence for the operator.
+/// `film=UUID&ip=ADDRESS`; `method=GET|HEAD` and `scheme=http|https` if they are not the first, `mode=redirect|stream` if
+/// it is not the configured one. The fault is a sentence for the operator.
 pub(super) fn ask(query: &str) -> Result<Ask, String> {
-    let (mut film, mut address, mut method, mut scheme) = (None, None, None, None);
+    let (mut film, mut address, mut method, mut scheme, mut mode) = (None, None, None, None, None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value =
@@ -22,7 +23,8 @@ pub(super) fn ask(query: &str) -> Result<Ask, String> {
             "ip" => &mut address,
             "method" => &mut method,
             "scheme" => &mut scheme,
-            _ => return Err(format!("{name:.32}: not known here; known are film, ip, method, scheme")),
+            "mode" => &mut mode,
+            _ => return Err(format!("{name:.32}: not known here; known are film, ip, method, scheme, mode")),
         };
         if place.replace(value).is_some() {
             return Err(format!("{name}: given twice"));
@@ -33,6 +35,7 @@ pub(super) fn ask(query: &str) -> Result<Ask, String> {
         address: address_of(address)?,
         method: method_of(method.as_deref())?,
         scheme: scheme_of(scheme.as_deref())?,
+        mode: mode_of(mode.as_deref())?,
     })
 }
 
@@ -59,6 +62,15 @@ fn scheme_of(text: Option<&str>) -> Result<Scheme, String> {
         None | Some("http") => Ok(Scheme::Http),
         Some("https") => Ok(Scheme::Https),
         Some(_) => Err("scheme: neither http nor https".to_owned()),
+    }
+}
+
+fn mode_of(text: Option<&str>) -> Result<Option<Mode>, String> {
+    match text {
+        None => Ok(None),
+        Some("redirect") => Ok(Some(Mode::Redirect)),
+        Some("stream") => Ok(Some(Mode::Stream)),
+        Some(_) => Err("mode: neither redirect nor stream".to_owned()),
     }
 }
 
@@ -90,17 +102,22 @@ mod tests {
         let query = query.replace("FILM", FILM);
         let got = ask(&query).map_or_else(
             |fault| fault,
-            |ask| format!("{} {} {} {:?}", ask.film, ask.address, ask.method.as_str(), ask.scheme),
+            |ask| {
+                let mode = ask.mode.map_or("as it is", Mode::as_str);
+                format!("{} {} {} {:?} {mode}", ask.film, ask.address, ask.method.as_str(), ask.scheme)
+            },
         );
         assert_eq!(got.replace(FILM, "FILM"), want, "{query}");
     }
 
     #[test]
     fn questions() {
-        check("film=FILM&ip=192.0.2.7", "FILM 192.0.2.7 GET Http");
-        check("ip=192.0.2.7&&film=FILM&method=HEAD&scheme=https", "FILM 192.0.2.7 HEAD Https");
-        check("film=FILM&ip=2001%3adb8%3A%3A1", "FILM 2001:db8::1 GET Http");
-        check(&format!("film={}&ip=::1", FILM.to_uppercase()), "FILM ::1 GET Http");
+        check("film=FILM&ip=192.0.2.7", "FILM 192.0.2.7 GET Http as it is");
+        check("ip=192.0.2.7&&film=FILM&method=HEAD&scheme=https", "FILM 192.0.2.7 HEAD Https as it is");
+        check("film=FILM&ip=2001%3adb8%3A%3A1", "FILM 2001:db8::1 GET Http as it is");
+        check("film=FILM&ip=192.0.2.7&mode=stream", "FILM 192.0.2.7 GET Http stream");
+        check("film=FILM&ip=192.0.2.7&mode=redirect", "FILM 192.0.2.7 GET Http redirect");
+        check(&format!("film={}&ip=::1", FILM.to_uppercase()), "FILM ::1 GET Http as it is");
     }
 
     #[test]
@@ -110,9 +127,13 @@ mod tests {
         check("film=0b9ab1a529d94f2d9d5a0f1e2d3c4b5a&ip=::1", "film: not a uuid of 8-4-4-4-12 hex digits");
         check("film=FILM&ip=localhost", "ip: neither an IPv4 nor an IPv6 address");
         check("film=FILM&ip=::1&method=get", "method: neither GET nor HEAD");
+        check("film=FILM&ip=::1&mode=teleport", "mode: neither redirect nor stream");
         check("film=FILM&ip=::1&scheme=ftp", "scheme: neither http nor https");
         check("film=FILM&ip=::1&ip=::2", "ip: given twice");
-        check("film=FILM&ip=::1&adress=::2", "adress: not known here; known are film, ip, method, scheme");
+        check(
+            "film=FILM&ip=::1&adress=::2",
+            "adress: not known here; known are film, ip, method, scheme, mode",
+        );
         check("film=FILM&ip=%3", "ip: a percent sign wants two hex digits");
         check("film=FILM&ip=%ff", "ip: a percent sign wants two hex digits");
     }

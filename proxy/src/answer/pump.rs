@@ -237,11 +237,12 @@ impl<'a> Pump<'a> {
     fn candidates(&self) -> Nodes {
         let is_hope = |order: &Nodes| order.iter().any(|node| self.course.is_fresh(*node));
         let order = (self.show.order)(Among::Best);
-        if order.is_empty() || is_hope(&order) {
+        if is_hope(&order) {
             return order;
         }
         let order = (self.show.order)(Among::All);
-        if is_hope(&order) || self.film.is_none() && self.is_denied() {
+        let is_settled = || self.film.is_none() && (order.is_empty() || self.is_denied());
+        if is_hope(&order) || is_settled() {
             return order;
         }
         (self.show.order)(Among::Everybody)
@@ -260,7 +261,8 @@ impl<'a> Pump<'a> {
 
     /// Opens the window at `flow.at`: the one that was asked for ahead, or a new one.
     async fn next_window(&mut self, flow: &mut Flow) -> Result<Window, Failure> {
-        if let Some(ahead) = flow.ahead.take() {
+        // What was asked for ahead is of no use if the window before it broke.
+        if let Some(ahead) = flow.ahead.take().filter(|ahead| ahead.first() == flow.at) {
             let node = ahead.node();
             match ahead.window().await {
                 Ok(window) => return Ok(window),
@@ -487,8 +489,7 @@ impl Pump<'_> {
                     if Instant::now() >= leave_at {
                         return None;
                     }
-                    *window = None;
-                    flow.ahead = None;
+                    (*window, flow.ahead) = (None, None);
                     self.show.engine.parked();
                 }
             }

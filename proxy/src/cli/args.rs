@@ -118,6 +118,10 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_enum, default_value_t = Method::Get, ignore_case = true)]
     pub(crate) method: Method,
 
+    /// As if the gate were configured with this mode [default: as it is]
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<Mode>,
+
     /// Decide here, from the configuration alone: every node counts as up and idle
     #[arg(long)]
     pub(crate) offline: bool,
@@ -214,7 +218,11 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     pub(crate) admin_port: u16,
 
-    /// Play the whole story by itself and end: exit code 0 if every step went as it should
+    /// How the film reaches the viewer
+    #[arg(long, value_enum, default_value_t = Mode::Redirect)]
+    pub(crate) mode: Mode,
+
+    /// Play the whole story of both modes by itself and end: exit code 0 if every step went as it should
     #[arg(long)]
     pub(crate) once: bool,
 
@@ -246,6 +254,24 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Head => "HEAD",
+        }
+    }
+}
+
+/// How a film reaches the viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// By a signed link to a node
+    Redirect,
+    /// Through the gate
+    Stream,
+}
+
+impl From<Mode> for watchgate_config::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Redirect => Self::Redirect,
+            Mode::Stream => Self::Stream,
         }
     }
 }

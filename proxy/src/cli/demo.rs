@@ -9,6 +9,7 @@ mod geodata;
 mod programme;
 mod stage;
 mod story;
+mod stream_story;
 mod witness;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::cities::City;
 use self::stage::Stage;
-use super::args::DemoArgs;
+use super::args::{DemoArgs, Mode};
 use super::terminal::{Look, Terminal};
 use super::{Done, Failure};
 
@@ -40,28 +41,44 @@ async fn play(args: &DemoArgs, terminal: Terminal) -> Result<Done, Failure> {
     let failed = |error: std::io::Error| Failure::Other(format!("cannot listen for signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let stage = Stage::build(args.port, args.admin_port).await?;
-    if args.show_config {
-        terminal.data(&stage.config_text)?;
-    }
-    let show = async {
-        stage.wait_until_up(READY_WITHIN).await?;
-        if args.once {
-            return story::tell(&stage, terminal).await;
+    let ended = async {
+        tokio::select! {
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
         }
-        terminal.data(&programme::text(&stage, terminal.out))?;
-        witness::watch(&stage, terminal).await
     };
-    let done = tokio::select! {
-        done = show => done,
-        _ = interrupt.recv() => Ok(Done::Yes),
-        _ = terminate.recv() => Ok(Done::Yes),
-    };
-    stage.strike().await;
-    if !args.once {
-        terminal.talk(&terminal.err.paint(Look::Faint, "The demo has ended; nothing of it is left."));
+    tokio::pin!(ended);
+    let modes: &[Mode] = if args.once { &[Mode::Redirect, Mode::Stream] } else { &[args.mode] };
+    for mode in modes {
+        let stage = Stage::build(args.port, args.admin_port, (*mode).into()).await?;
+        if args.show_config {
+            terminal.data(&stage.config_text)?;
+        }
+        let done = tokio::select! {
+            done = show(&stage, *mode, args.once, terminal) => done,
+            () = &mut ended => Ok(Done::Yes),
+        };
+        stage.strike().await;
+        if !args.once {
+            terminal.talk(&terminal.err.paint(Look::Faint, "The demo has ended; nothing of it is left."));
+        }
+        if !matches!(done, Ok(Done::Yes)) || !args.once {
+            return done;
+        }
     }
-    done
+    terminal.done("\nEvery step went as it should.", Done::Yes)
+}
+
+async fn show(stage: &Stage, mode: Mode, once: bool, terminal: Terminal) -> Result<Done, Failure> {
+    stage.wait_until_up(READY_WITHIN).await?;
+    match (once, mode) {
+        (true, Mode::Redirect) => story::tell(stage, terminal).await,
+        (true, Mode::Stream) => stream_story::tell(stage, terminal).await,
+        (false, _) => {
+            terminal.data(&programme::text(stage, terminal.out))?;
+            witness::watch(stage, terminal).await
+        }
+    }
 }
 
 /// The city of a node.

@@ -20,7 +20,6 @@ use super::terminal::{Look, Paint, Terminal};
 use super::{Done, Failure, json, time};
 use crate::decide::client::Scheme;
 use crate::decide::decision::{Decision, NodeView};
-use crate::decide::watch;
 use crate::gate::{Ask, Gate};
 
 pub(crate) fn explain(setup: &Setup, args: &ExplainArgs, terminal: Terminal) -> Result<Done, Failure> {
@@ -28,17 +27,18 @@ pub(crate) fn explain(setup: &Setup, args: &ExplainArgs, terminal: Terminal) -> 
         offline(setup.config().clone(), setup.databases()?)?.explain(&Ask {
             film: args.film,
             address: args.ip,
-            method: match args.method {
-                super::args::Method::Get => watch::Method::Get,
-                super::args::Method::Head => watch::Method::Head,
-            },
+            method: args.method.into(),
             scheme: Scheme::Http,
+            mode: args.mode.map(Into::into),
         })
     } else {
         // A uuid, an address and a method hold nothing that a URL would have to encode, but for a scope (`%eth0`),
         // which addresses do not take.
         let (film, ip, method) = (args.film, args.ip, args.method.as_str());
-        let path = format!("/api/v1/explain?film={film}&ip={ip}&method={method}");
+        let mode = args.mode.map_or_else(String::new, |mode| {
+            format!("&mode={}", watchgate_config::Mode::from(mode).as_str())
+        });
+        let path = format!("/api/v1/explain?film={film}&ip={ip}&method={method}{mode}");
         AdminClient::new(&setup.config().listen).read(&path)?
     };
     let done = if decision.outcome == "refused" { Done::No } else { Done::Yes };
@@ -78,6 +78,7 @@ pub(crate) fn offline(config: Config, databases: Databases) -> Result<Gate, Fail
 fn render(decision: &Decision, by: By, paint: Paint) -> String {
     let look = if decision.chosen.is_some() { Look::Strong } else { Look::Bad };
     let mut text = paint.paint(look, &words::answer(decision));
+    text.push_str(&words::alternates(decision));
     text.push_str("\n\n");
     text.push_str(&table(decision, by).render(paint));
     let notes = format!(

@@ -85,3 +85,6 @@ impl Entrance {
         self.reporter.0.try_send(Experience { node: self.node.clone(), met }).map_err(|_| Full)
     }
 }
+
+#[cfg(test)]
+mod tests;

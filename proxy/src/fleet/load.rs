@@ -119,3 +119,6 @@ impl Drop for Streaming {
         self.live.metrics.streams.dec();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -252,6 +252,14 @@ fn registered<F: Collector + Clone + 'static>(registry: &Registry, family: F) ->
 }
 
 #[cfg(test)]
+impl LiveMetrics {
+    /// How often it was counted.
+    pub(super) fn trouble(&self, trouble: Trouble) -> u64 {
+        self.troubles[trouble as usize].get()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use prometheus::TextEncoder;
@@ -303,6 +311,33 @@ mod tests {
         }
         assert!(text.contains("watchgate_node_transitions_total{node=\"ams\",to=\"down\"} 1\n"), "{text}");
         assert!(text.contains("watchgate_node_transitions_total{node=\"ams\",to=\"up\"} 0\n"), "{text}");
+    }
+
+    #[test]
+    fn troubles_are_counted_by_their_words_and_all_are_there_before() {
+        let registry = Registry::new();
+        let families = NodeFamilies::register(&registry).unwrap();
+        let metrics = families.live(&"ams".parse().unwrap());
+        let check = |more: usize| {
+            let text = text(&registry);
+            for (times, trouble) in Trouble::ALL.into_iter().enumerate() {
+                let line = format!(
+                    "watchgate_node_troubles_total{{kind=\"{trouble}\",node=\"ams\"}} {}\n",
+                    times * more
+                );
+                assert!(text.contains(&line), "{line} is not in {text}");
+            }
+            let line = format!("watchgate_streams{{node=\"ams\"}} {more}\n");
+            assert!(text.contains(&line), "{line} is not in {text}");
+            assert!(text.contains(&format!("watchgate_node_troubles_dropped_total {more}\n")), "{text}");
+        };
+        check(0);
+        for (times, trouble) in Trouble::ALL.into_iter().enumerate() {
+            (0..times).for_each(|_| metrics.count_trouble(trouble));
+        }
+        families.live(&"ams".parse().unwrap()).streams.inc();
+        metrics.dropped.inc();
+        check(1);
     }
 
     #[test]

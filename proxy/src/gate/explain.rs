@@ -4,6 +4,8 @@
 
 use std::net::IpAddr;
 
+use watchgate_config::Mode;
+
 use super::Gate;
 use super::report::state_word;
 use super::serve::{self, choose, group_key};
@@ -27,12 +29,20 @@ pub struct Ask {
     pub method: Method,
     /// The viewer's scheme: an `https` viewer is never sent to an `http` address.
     pub scheme: Scheme,
+    /// As if the gate were configured so; `None`: as it is.
+    pub mode: Option<Mode>,
 }
 
 pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     let snapshot = gate.snapshot.load();
     let address = ask.address.to_canonical();
-    let viewer = Viewer { address: Some(address), from: AddressFrom::Peer, scheme: ask.scheme };
+    let mode = ask.mode.unwrap_or(snapshot.config.watch.mode);
+    let (scheme, served) = match mode {
+        Mode::Redirect => (ask.scheme, "redirect"),
+        // The gate reaches nodes its own way.
+        Mode::Stream => (Scheme::Http, "stream"),
+    };
+    let viewer = Viewer { address: Some(address), from: AddressFrom::Peer, scheme };
     let (plan, _) = choose(gate, &snapshot, &viewer, &ask.film, snapshot.fleet.nodes.len());
     let site = snapshot.places.site(viewer.address);
     let scored = score_all(
@@ -46,11 +56,11 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
         film: ask.film.to_string(),
         key: watch.object.key(ask.film.as_bytes()),
         method: ask.method.as_str().to_owned(),
-        mode: watch.mode.as_str().to_owned(),
+        mode: mode.as_str().to_owned(),
         viewer: ViewerView { address: Some(address.to_string()), from: "asked".to_owned() },
         place: place(site.sited()),
         policy: watch.all_down.as_str().to_owned(),
-        outcome: if plan.winner().is_some() { "redirect" } else { "refused" }.to_owned(),
+        outcome: if plan.winner().is_some() { served } else { "refused" }.to_owned(),
         reason: plan.why.as_str().to_owned(),
         chosen: plan.winner().map(id),
         alternates: plan.ranking.best.iter().skip(1).map(id).collect(),

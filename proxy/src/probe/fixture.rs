@@ -25,16 +25,18 @@ pub(super) const REGION: &str = "us-east-1";
 /// Long enough for the slowest machine; no test that passes waits for it.
 pub(super) const BOUND: Duration = Duration::from_secs(20);
 
-/// A fleet node and the registry that its metrics are in.
+/// A fleet node, or several, and the registry that their metrics are in.
 pub(super) struct Fixture {
+    /// The first one.
     pub(super) node: Arc<Node>,
+    pub(super) nodes: Vec<Arc<Node>>,
     registry: Registry,
     /// What viewers' requests met there, until a task takes it.
     pub(super) experiences: Option<Experiences>,
 }
 
 impl Fixture {
-    /// A node of this profile; `more` are further lines of its table.
+    /// A node of this profile; `more` are further lines of its table, or tables of further nodes.
     pub(super) fn new(endpoint: &str, profile: &str, more: &str) -> Self {
         let text = format!(
             "[bucket]\nname = {BUCKET:?}\nregion = {REGION:?}\n\
@@ -44,14 +46,15 @@ impl Fixture {
         let config = parse(&Source { text: &text, path: None, env: &BTreeMap::new() }).unwrap().config;
         let registry = Registry::new();
         let families = NodeFamilies::register(&registry).unwrap();
-        let node = config.nodes[0].clone();
         let unix_ms = Clock::start().unix_ms();
-        let keys = DayKeys::derive(SECRET_KEY, unix_ms / 1000, REGION);
         let (reporter, experiences) = experience::channel();
-        let live = Live::new(node.id.clone(), keys, unix_ms, reporter, families.live(&node.id));
-        let metrics = families.node(&node.id);
-        let node = Arc::new(Node::new(node, &config.bucket, Arc::new(live), metrics));
-        Self { node, registry, experiences: Some(experiences) }
+        let nodes = config.nodes.iter().map(|node| {
+            let keys = DayKeys::derive(SECRET_KEY, unix_ms / 1000, REGION);
+            let live = Live::new(node.id.clone(), keys, unix_ms, reporter.clone(), families.live(&node.id));
+            Arc::new(Node::new(node.clone(), &config.bucket, Arc::new(live), families.node(&node.id)))
+        });
+        let nodes: Vec<_> = nodes.collect();
+        Self { node: Arc::clone(&nodes[0]), nodes, registry, experiences: Some(experiences) }
     }
 
     /// The same with its address known, as the task leaves it.

@@ -6,11 +6,17 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::decide::health::{Machine, Reason, Rules, Transition, first_offset_ms};
+use crate::decide::health::{Machine, Others, Reason, Rules, State, Transition, Trouble, first_offset_ms};
 
 /// Rounds in flight at most. Each holds two connections, so this bounds the descriptors that probes can take. A
 /// smaller fleet never meets it; a larger one does only while hundreds of nodes are silent at once, and then waits.
 pub(super) const IN_FLIGHT_MAX: usize = 256;
+
+/// A node has one extra round in this time at most, however many viewers' requests fail there.
+pub(super) const EXTRA_EVERY_MS: u64 = 1_000;
+
+/// A round that is due within this time is not worth an extra one before it.
+const SOON_MS: u64 = 100;
 
 /// All machines and when each is next.
 #[derive(Debug)]
@@ -27,6 +33,26 @@ struct Slot {
     machine: Machine,
     /// Not yet moved to its own part of the interval.
     bunched: bool,
+    /// When it is due, while it is in the queue.
+    due_ms: Option<u64>,
+    /// When the last extra round was asked for.
+    hurried_ms: Option<u64>,
+    /// The extra round is to follow the one in flight, which may be about the time before the failure.
+    again: bool,
+    /// When the round was due that an extra one came before. It takes place all the same, or nodes whose viewers
+    /// fail at the same time would be probed at the same time ever after.
+    kept_ms: Option<u64>,
+}
+
+/// What a viewer's failed request led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// Nothing yet.
+    Noted,
+    /// The node would be ejected, but too few would be left.
+    Spared,
+    /// It is ejected.
+    Ejected(Transition),
 }
 
 impl Schedule {
@@ -34,7 +60,7 @@ impl Schedule {
     pub(super) fn new(count: usize, rules: Rules, now_ms: u64) -> Self {
         Self {
             rules,
-            slots: (0..count).map(|_| Slot { machine: Machine::new(now_ms), bunched: true }).collect(),
+            slots: (0..count).map(|_| Slot::new(now_ms)).collect(),
             due: (0..count).map(|index| Reverse((now_ms, index))).collect(),
             in_flight: 0,
         }
@@ -48,6 +74,7 @@ impl Schedule {
             return None;
         }
         self.due.pop();
+        self.slots[index].due_ms = None;
         self.in_flight += 1;
         Some(index)
     }
@@ -58,15 +85,20 @@ impl Schedule {
         (self.in_flight < IN_FLIGHT_MAX).then(|| at_ms.saturating_sub(now_ms))
     }
 
-    /// A round ended; says when that changed the node's state.
+    /// A round ended; says when that changed the node's state. `draining` says it of each node.
     pub(super) fn finished(
         &mut self,
         index: usize,
         now_ms: u64,
         round: Result<(), Reason>,
+        draining: impl Fn(usize) -> bool,
     ) -> Option<Transition> {
         let count = self.slots.len();
+        let alone = self.slots[index].machine.is_ejected() && self.others(index, draining).up == 0;
         let slot = &mut self.slots[index];
+        if alone {
+            slot.machine.pardon(now_ms);
+        }
         let transition = slot.machine.observe(now_ms, round, &self.rules);
         let mut wait_ms = slot.machine.next_probe_in_ms(&self.rules);
         if wait_ms > 0 && slot.bunched {
@@ -74,13 +106,44 @@ impl Schedule {
             slot.bunched = false;
             wait_ms -= first_offset_ms(index, count, wait_ms);
         }
-        self.queue(index, now_ms.saturating_add(wait_ms));
+        let at_ms = slot.next_ms(now_ms, wait_ms);
+        self.queue(index, at_ms);
         transition
     }
 
     /// A round that came to nothing through our own fault: it says nothing of the node.
     pub(super) fn unasked(&mut self, index: usize, now_ms: u64) {
+        self.slots[index].again = false;
         self.queue(index, now_ms.saturating_add(self.rules.interval_ms));
+    }
+
+    /// A viewer's request failed at a node.
+    ///
+    /// The next round follows at once, so that a node that died between two of them is not waited for; and one
+    /// failure too many ejects it. A drained node has no new viewers to be kept from.
+    pub(super) fn failed(
+        &mut self,
+        index: usize,
+        now_ms: u64,
+        trouble: Trouble,
+        draining: impl Fn(usize) -> bool,
+    ) -> Judged {
+        if !trouble.is_fault() || self.slots[index].machine.state() != State::Up {
+            return Judged::Noted;
+        }
+        self.hurry(index, now_ms);
+        if !self.slots[index].machine.failed(now_ms, trouble, &self.rules) || draining(index) {
+            return Judged::Noted;
+        }
+        if !self.others(index, draining).allow_ejection() {
+            return Judged::Spared;
+        }
+        self.slots[index].machine.eject(now_ms, &self.rules).map_or(Judged::Noted, Judged::Ejected)
+    }
+
+    /// A viewer's request went well at a node.
+    pub(super) fn served(&mut self, index: usize) {
+        self.slots[index].machine.served();
     }
 
     /// The machine of a node.
@@ -88,9 +151,62 @@ impl Schedule {
         &self.slots[index].machine
     }
 
+    fn others(&self, index: usize, draining: impl Fn(usize) -> bool) -> Others {
+        let mut others = Others::default();
+        let rest = self.slots.iter().enumerate().filter(|(other, _)| *other != index);
+        rest.for_each(|(other, slot)| others.count(&slot.machine, draining(other)));
+        others
+    }
+
+    fn hurry(&mut self, index: usize, now_ms: u64) {
+        let slot = &mut self.slots[index];
+        if slot.hurried_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < EXTRA_EVERY_MS) {
+            return;
+        }
+        match slot.due_ms {
+            Some(due_ms) if due_ms <= now_ms.saturating_add(SOON_MS) => {}
+            Some(due_ms) => {
+                (slot.hurried_ms, slot.kept_ms, slot.due_ms) = (Some(now_ms), Some(due_ms), Some(now_ms));
+                self.due.retain(|Reverse((_, queued))| *queued != index);
+                self.due.push(Reverse((now_ms, index)));
+            }
+            None => (slot.hurried_ms, slot.again) = (Some(now_ms), true),
+        }
+    }
+
     fn queue(&mut self, index: usize, at_ms: u64) {
         self.in_flight -= 1;
+        self.slots[index].due_ms = Some(at_ms);
         self.due.push(Reverse((at_ms, index)));
+    }
+}
+
+impl Slot {
+    fn new(now_ms: u64) -> Self {
+        Self {
+            machine: Machine::new(now_ms),
+            bunched: true,
+            due_ms: Some(now_ms),
+            hurried_ms: None,
+            again: false,
+            kept_ms: None,
+        }
+    }
+
+    /// When the next round starts, after one that would be followed in `wait_ms` if nobody had hurried it.
+    fn next_ms(&mut self, now_ms: u64, wait_ms: u64) -> u64 {
+        let again = std::mem::take(&mut self.again) && self.machine.state() == State::Up;
+        if wait_ms == 0 {
+            return now_ms;
+        }
+        let regular_ms = now_ms.saturating_add(wait_ms);
+        let kept_ms = self.kept_ms.take().filter(|kept_ms| (now_ms..regular_ms).contains(kept_ms));
+        let next_ms = kept_ms.unwrap_or(regular_ms);
+        if again {
+            self.kept_ms = Some(next_ms);
+            return now_ms;
+        }
+        next_ms
     }
 }
 

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
+use watchgate_config::NodeId;
 
 use super::resolve::{Name, Need, Resolve, look_up};
 use super::round::{Asker, Round, Verdict};
-use super::schedule::Schedule;
+use super::schedule::{Judged, Schedule};
 use super::tell;
 use crate::decide::health::{Rules, State};
 use crate::fleet::Node;
-use crate::fleet::experience::{Experience, Experiences};
+use crate::fleet::experience::{Experience, Experiences, Met};
 use crate::sign::DayKeys;
 
 /// What the task is made from.
@@ -28,7 +29,7 @@ pub(super) struct Parts<'a, R> {
     /// The region that keys are derived for.
     pub(super) region: &'a str,
     pub(super) resolver: R,
-    /// Counts rounds that ended.
+    /// Counts rounds that ended, and ejections.
     pub(super) rounds: &'a watch::Sender<u64>,
     /// What viewers' requests met.
     pub(super) experiences: &'a mut Experiences,
@@ -41,6 +42,8 @@ pub(super) struct Task<'a, R> {
     region: &'a str,
     resolver: Arc<R>,
     watched: Vec<Watched>,
+    /// Where a node stands in `watched`.
+    places: HashMap<NodeId, usize>,
     rounds: JoinSet<Round>,
     /// Which node a running round is about.
     running: HashMap<Id, usize>,
@@ -67,6 +70,7 @@ impl<'a, R: Resolve> Task<'a, R> {
         Self {
             schedule: Schedule::new(parts.nodes.len(), parts.rules, now_ms),
             watched: parts.nodes.iter().map(|node| Watched::new(node, now_ms)).collect(),
+            places: parts.nodes.iter().map(|node| node.config.id.clone()).zip(0..).collect(),
             asker: Arc::new(parts.asker),
             region: parts.region,
             resolver: Arc::new(parts.resolver),
@@ -92,7 +96,7 @@ impl<'a, R: Resolve> Task<'a, R> {
                 _ = shutdown.wait_for(|stop| *stop) => return,
                 Some(round) = self.rounds.join_next_with_id() => self.end(round),
                 Some(look_up) = self.look_ups.join_next() => self.resolved(look_up),
-                Some(experience) = self.experiences.recv() => Self::heard(&experience),
+                Some(experience) = self.experiences.recv() => self.heard(&experience),
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
             }
         }
@@ -164,9 +168,11 @@ impl<'a, R: Resolve> Task<'a, R> {
             Verdict::Unasked => return self.unasked(index, now_ms, &round),
         };
         self.starved = false;
-        let transition = self.schedule.finished(index, now_ms, verdict);
+        let draining = |index: usize| self.watched[index].node.live.is_draining();
+        let transition = self.schedule.finished(index, now_ms, verdict, draining);
         let times = tell::Times { now_ms, unix_ms: self.asker.clock.unix_ms() };
         let machine = self.schedule.machine(index);
+        let watched = &mut self.watched[index];
         tell::round(&watched.node, machine, transition, &round, &mut watched.told, times);
         if transition.is_some_and(|change| change.to == State::Down) && self.all_down() {
             tracing::error!(nodes = self.watched.len(), "no node is up");
@@ -174,8 +180,23 @@ impl<'a, R: Resolve> Task<'a, R> {
         self.ended.send_modify(|count| *count += 1);
     }
 
-    fn heard(experience: &Experience) {
-        tracing::debug!(node = experience.node.as_str(), met = ?experience.met, "a viewer's request");
+    fn heard(&mut self, experience: &Experience) {
+        // A reload may have taken the node away.
+        let Some(&index) = self.places.get(&experience.node) else { return };
+        let Met::Trouble(trouble) = experience.met else { return self.schedule.served(index) };
+        let now_ms = self.asker.clock.now_ms();
+        let draining = |index: usize| self.watched[index].node.live.is_draining();
+        let judged = self.schedule.failed(index, now_ms, trouble, draining);
+        let watched = &mut self.watched[index];
+        match judged {
+            Judged::Noted => {}
+            Judged::Spared => tell::spared(&watched.node, trouble, &mut watched.told, now_ms),
+            Judged::Ejected(transition) => {
+                let times = tell::Times { now_ms, unix_ms: self.asker.clock.unix_ms() };
+                tell::ejected(&watched.node, self.schedule.machine(index), transition, trouble, times);
+                self.ended.send_modify(|count| *count += 1);
+            }
+        }
     }
 
     fn unasked(&mut self, index: usize, now_ms: u64, round: &Round) {

@@ -1,4 +1,5 @@
-//! What becomes of a round's findings: the node's live part, its metrics, and a log line where something changed.
+//! What becomes of a round's findings and of an ejection: the node's live part, its metrics, and a log line where
+//! something changed.
 //!
 //! A change of state is said once, with what it means for the operator; a bad round that changes nothing is said at
 //! debug. Nothing that is secret comes here.
@@ -7,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::round::Round;
-use crate::decide::health::{Machine, Reason, State, Transition};
+use crate::decide::health::{Machine, Reason, State, Transition, Trouble};
 use crate::fleet::{Node, Report};
 
 /// In how many milliseconds half of the viewers that were sent to a node count as gone, if the node does not say how
@@ -19,6 +20,9 @@ const DECAY_STEP_MS: u64 = 10_000;
 const SKEW_WARN_S: u64 = 60;
 /// Below this it is well again: a clock at the border does not warn again and again.
 const SKEW_WELL_S: u64 = 30;
+
+/// That a failing node had to be spared is said once in this time.
+const SPARED_EVERY_MS: u64 = 60_000;
 
 /// The moment of the telling, by both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +38,12 @@ pub(super) struct Times {
 pub(super) struct Told {
     skewed: bool,
     decayed_ms: u64,
+    spared_ms: Option<u64>,
 }
 
 impl Told {
     pub(super) fn new(now_ms: u64) -> Self {
-        Self { skewed: false, decayed_ms: now_ms }
+        Self { skewed: false, decayed_ms: now_ms, spared_ms: None }
     }
 }
 
@@ -51,15 +56,16 @@ pub(super) fn round(
     told: &mut Told,
     times: Times,
 ) {
+    let earlier = node.live.report.load();
     if let Some(transition) = transition {
-        node.live.set_state(transition.to, machine.returned_ms());
-        node.metrics.count_transition(transition.to);
+        turn(node, machine, transition, &round.cause);
+    } else if is_explained(earlier.reason, machine) {
+        let transition = Transition { from: State::Down, to: State::Down, reason: machine.reason() };
         log(node, transition, &round.cause);
     } else if let Some(reason) = machine.reason() {
         let (id, state) = (node.config.id.as_str(), machine.state().as_str());
         tracing::debug!(node = id, state, reason = reason.as_str(), cause = round.cause, "a round of probes");
     }
-    let earlier = node.live.report.load();
     node.live.report.store(Arc::new(Report {
         state: machine.state(),
         since_ms: if transition.is_some() { times.unix_ms } else { earlier.since_ms },
@@ -73,6 +79,38 @@ pub(super) fn round(
     metrics(node, round);
 }
 
+/// Publishes that viewers' failures took a node out; `trouble` was the last of them.
+pub(super) fn ejected(
+    node: &Node,
+    machine: &Machine,
+    transition: Transition,
+    trouble: Trouble,
+    times: Times,
+) {
+    turn(node, machine, transition, trouble.as_str());
+    let earlier = node.live.report.load();
+    node.live.report.store(Arc::new(Report {
+        state: machine.state(),
+        since_ms: times.unix_ms,
+        reason: machine.reason(),
+        ..Report::clone(&earlier)
+    }));
+    node.metrics.show_state(node.live.state(), node.live.is_draining());
+}
+
+/// Says that viewers' failures would take a node out, if that did not leave too few.
+pub(super) fn spared(node: &Node, trouble: Trouble, told: &mut Told, now_ms: u64) {
+    if told.spared_ms.is_none_or(|at_ms| now_ms.saturating_sub(at_ms) >= SPARED_EVERY_MS) {
+        told.spared_ms = Some(now_ms);
+        tracing::warn!(
+            node = node.config.id.as_str(),
+            cause = trouble.as_str(),
+            "viewers' requests fail at the node; it stays up because too few others are: compare its log with the \
+             failures counted here, and look at the network between"
+        );
+    }
+}
+
 /// Says that a name points elsewhere than before.
 pub(super) fn moved(node: &Node, addresses: &[SocketAddr]) {
     let id = node.config.id.as_str();
@@ -81,6 +119,17 @@ pub(super) fn moved(node: &Node, addresses: &[SocketAddr]) {
     } else {
         tracing::debug!(node = id, ?addresses, "the node's name is resolved");
     }
+}
+
+fn turn(node: &Node, machine: &Machine, transition: Transition, cause: &str) {
+    node.live.set_state(transition.to, machine.returned_ms());
+    node.metrics.count_transition(transition.to);
+    log(node, transition, cause);
+}
+
+/// An ejected node's probes have failed by now, too, and say why. The operator knows another reason so far.
+fn is_explained(earlier: Option<Reason>, machine: &Machine) -> bool {
+    earlier == Some(Reason::Ejected) && machine.state() == State::Down && !machine.is_ejected()
 }
 
 fn log(node: &Node, transition: Transition, cause: &str) {
@@ -146,6 +195,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::decide::health::{Ejection, Rules};
     use crate::probe::fixture::Fixture;
     use crate::probe::round::{Heard, Verdict};
 
@@ -188,6 +238,42 @@ mod tests {
         check(&heard(Some(7)), 100, 7);
         check(&silence(), 3, 10);
         check(&heard(Some(9)), 0, 9);
+    }
+
+    #[test]
+    fn streams_fill_a_nodes_budget() {
+        let node = Fixture::new("http://127.0.0.1:9", "minio", "max_viewers = 4").node;
+        let load = || node.facts(1, 0, false).load;
+        let streams: Vec<_> = (0..3).map(|_| node.live.stream_begins()).collect();
+        assert!((load() - 0.75).abs() < 1e-9, "{}", load());
+        node.live.heard_load(4);
+        assert!((load() - 1.0).abs() < 1e-9, "{}", load());
+        node.live.heard_load(0);
+        drop(streams);
+        assert!(load().abs() < 1e-9, "{}", load());
+    }
+
+    #[test]
+    fn the_probes_reason_follows_an_ejection() {
+        let rules = Rules {
+            interval_ms: 2_000,
+            timeout_ms: 1_000,
+            rise: 1,
+            fall: 2,
+            slow_start_ms: 0,
+            ejection: Ejection::OURS,
+        };
+        let mut machine = Machine::new(0);
+        machine.observe(1, Ok(()), &rules);
+        machine.eject(2, &rules);
+        assert!(!is_explained(Some(Reason::Ejected), &machine), "it still is the reason");
+        for _ in 0..rules.fall {
+            machine.observe(3, Err(Reason::Status), &rules);
+        }
+        assert!(is_explained(Some(Reason::Ejected), &machine));
+        assert!(!is_explained(Some(Reason::Status), &machine), "it is said once");
+        machine.observe(4, Ok(()), &rules);
+        assert!(!is_explained(Some(Reason::Ejected), &machine), "it is up");
     }
 
     #[test]

@@ -12,6 +12,11 @@ fn the_story_goes_as_it_should_and_leaves_nothing() {
     assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{}", ended.out);
     assert!(ended.out.contains("ok  gru (Sao Paulo) is killed; after "), "{}", ended.out);
     assert!(ended.out.contains("ok  gru (Sao Paulo) is back; after "), "{}", ended.out);
+    assert!(
+        ended.out.contains("ok  gru (Sao Paulo) is killed in the middle of a film; the last "),
+        "{}",
+        ended.out
+    );
     assert!(ended.out.ends_with("Every step went as it should.\n"), "{}", ended.out);
     assert_eq!(place.folder.path().read_dir().unwrap().count(), 0, "the temporary folder is removed");
 }

@@ -24,9 +24,8 @@ pub(crate) const FILM: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 /// Its object key.
 pub(crate) const KEY: &str = "0f8fad5b-d9cb-469f-a165-70867728950e.mp4";
 
-/// A viewer in Amsterdam, Singapore and Sao Paulo.
+/// A viewer in Amsterdam and in Sao Paulo.
 pub(crate) const AMSTERDAM: &str = "192.0.2.10";
-pub(crate) const SINGAPORE: &str = "198.51.100.10";
 pub(crate) const SAO_PAULO: &str = "203.0.113.10";
 
 /// The three cities: node id, coordinates, viewers' network.
@@ -84,10 +83,6 @@ impl Setup {
         self.extra.push_str(tables);
         self.extra.push('\n');
         self
-    }
-
-    pub(crate) fn node(self, id: &str, endpoint: &str) -> Self {
-        self.node_with(id, endpoint, ("gate", "gate-secret"), "")
     }
 
     pub(crate) fn node_with(mut self, id: &str, endpoint: &str, key: (&str, &str), keys: &str) -> Self {

@@ -160,10 +160,13 @@ impl Cluster {
         command
     }
 
-    fn mc(&self, args: &[&str]) {
+    /// Runs `mc`, for which node 0 is `n0` and so on; gives what it printed.
+    pub(crate) fn mc(&self, args: &[&str]) -> String {
         let output = self.command(args).output().expect("mc runs");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "mc {args:?}: {said}{}", String::from_utf8_lossy(&output.stdout));
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "mc {args:?}: {said}{printed}");
+        printed.into_owned()
     }
 
     /// Uploads to the source.

@@ -103,6 +103,7 @@ async fn the_explanation_is_what_happens() {
         address: AMSTERDAM.parse().expect("an address"),
         method: watchgate::decide::watch::Method::Get,
         scheme: watchgate::decide::client::Scheme::Http,
+        mode: None,
     };
     let told = gate.gate.explain(&ask);
     assert_eq!((told.chosen.as_deref(), told.reason.as_str()), (Some("ams"), "nearest"));

@@ -6,8 +6,16 @@ use watchgate_node::Node;
 
 pub(crate) use crate::gates::*;
 
+/// A viewer in Singapore.
+pub(crate) const SINGAPORE: &str = "198.51.100.10";
 /// A viewer whose place is unknown.
 pub(crate) const NOWHERE: &str = "100.64.0.1";
+
+impl Setup {
+    pub(crate) fn node(self, id: &str, endpoint: &str) -> Self {
+        self.node_with(id, endpoint, ("gate", "gate-secret"), "")
+    }
+}
 
 impl TestGate {
     pub(crate) fn start(toml: &str, databases: Databases) -> Self {

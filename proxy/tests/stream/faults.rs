@@ -1,6 +1,7 @@
 //! Every fault of a node against every way to ask, over both protocols, at the first node and at the one that
 //! continues a film: the viewer gets the film's bytes, whoever has to send them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -13,7 +14,7 @@ use crate::viewer::*;
 const SIZE: u64 = 600_000;
 /// Where a body breaks; below the first window of any viewer.
 const BREAK: u64 = 50_000;
-/// Cells of one table that run at once.
+/// Rows of one table that are played at once.
 const AT_ONCE: usize = 8;
 
 /// What a fault does to the film's way.
@@ -81,11 +82,12 @@ impl Part {
     }
 
     /// Reads the answer to its end: it must be this part of the film and nothing else.
-    async fn arrives(self, answer: Answer, film: Film) -> Viewer {
+    async fn arrives(self, answer: Answer, stage: &Stage) -> Viewer {
         let Self { first, length, range } = self;
-        let mut answer = answer.shows(film, first);
-        let content_range = range.map(|_| format!("bytes {first}-{}/{}", first + length - 1, film.size));
-        assert_eq!(answer.status(), if range.is_some() { 206 } else { 200 }, "{:?}", answer.head);
+        let mut answer = answer.shows(stage.film, first);
+        let content_range = range.map(|_| format!("bytes {first}-{}/{SIZE}", first + length - 1));
+        let asked: Vec<_> = stage.nodes.iter().map(gets).collect();
+        assert_eq!(answer.status(), if range.is_some() { 206 } else { 200 }, "{self:?}: {asked:#?}");
         assert_eq!(answer.promised, Some(length));
         assert_eq!(answer.head.header("content-range"), content_range);
         assert_eq!((answer.end().await, answer.bytes), (End::Whole, length));
@@ -94,85 +96,91 @@ impl Part {
 }
 
 #[derive(Clone, Debug)]
-struct Cell {
+struct Row {
     fault: Fault,
     effect: Effect,
     speaks: Speaks,
-    part: Part,
 }
 
-/// Plays all cells of one protocol and tells of each that failed.
+/// Plays all rows of one protocol and tells of each that failed.
 async fn play<F: Future<Output = ()> + Send + 'static>(
     faults: Vec<(Fault, Effect)>,
     speaks: Speaks,
-    story: impl Fn(Cell) -> F,
+    story: impl Fn(Row) -> F,
 ) {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
-    let mut cells = JoinSet::new();
-    let mut names = std::collections::HashMap::new();
+    let mut rows = JoinSet::new();
+    let mut names = HashMap::new();
     for (fault, effect) in faults {
-        for part in PARTS {
-            let cell = Cell { fault: fault.clone(), effect, speaks, part };
-            let name = format!("{cell:?}");
-            let (story, turns) = (story(cell), Arc::clone(&turns));
-            let task = cells.spawn(async move {
-                let _turn = turns.acquire().await.expect("an open semaphore");
-                story.await;
-            });
-            names.insert(task.id(), name);
-        }
+        let row = Row { fault, effect, speaks };
+        let name = format!("{row:?}");
+        let (story, turns) = (story(row), Arc::clone(&turns));
+        let task = rows.spawn(async move {
+            let _turn = turns.acquire().await.expect("an open semaphore");
+            story.await;
+        });
+        names.insert(task.id(), name);
     }
     let mut failed = Vec::new();
-    while let Some(cell) = cells.join_next_with_id().await {
-        if let Err(error) = cell {
+    while let Some(row) = rows.join_next_with_id().await {
+        if let Err(error) = row {
             failed.push(format!("{}: {error}", names[&error.id()]));
         }
     }
-    assert!(failed.is_empty(), "{} of {} cells:\n{}", failed.len(), names.len(), failed.join("\n"));
+    assert!(failed.is_empty(), "{} of {} rows:\n{}", failed.len(), names.len(), failed.join("\n"));
 }
 
-/// The near node is at fault from the start; a far one is well.
-async fn at_the_first(cell: Cell) {
-    let Cell { fault, effect, speaks, part } = cell;
+/// The near node is at fault from the start; a far one is well. What a fault leaves behind on a connection of the
+/// viewer or the node meets the next way to ask.
+async fn at_the_first(row: Row) {
+    let Row { fault, effect, speaks } = row;
     let stage = Staging::new(2, SIZE).up().await;
     let [near, far] = &stage.nodes[..] else { panic!("two nodes") };
     near.faults().set(fault.clone());
-    let viewer = Viewer::connect(speaks, &stage).await;
-    let viewer = part.arrives(viewer.ask(&part.ask()).await, stage.film).await;
-    hit(near, &fault);
-    let far_served = gets(far).iter().map(|seen| seen.sent).sum::<u64>() > 0;
-    let lied = gets(near)[0].range.is_some();
-    let must_move = match effect {
-        Effect::Refused | Effect::Broken => true,
-        Effect::Lie => lied,
-        Effect::None => false,
-    };
-    assert_eq!(far_served, must_move, "near {:?}, far {:?}", gets(near), gets(far));
-    assert!(part.range.is_none() || lied, "a part is not asked for as the whole");
-    if effect == Effect::Broken {
-        assert!(stage.resumes_from(near) >= 1.0);
+    let mut viewer = Viewer::connect(speaks, &stage).await;
+    for part in PARTS {
+        stage.nodes.iter().for_each(Node::forget_seen);
+        let resumes = stage.resumes_from(near);
+        let answer = viewer.ask(&part.ask()).await;
+        viewer = part.arrives(answer, &stage).await;
+        hit(near, &fault);
+        let lied = gets(near)[0].range.is_some();
+        let must_move = match effect {
+            Effect::Refused | Effect::Broken => true,
+            Effect::Lie => lied,
+            Effect::None => false,
+        };
+        assert_eq!(served(far), must_move, "{part:?}: near {:?}, far {:?}", gets(near), gets(far));
+        assert!(part.range.is_none() || lied, "a part is not asked for as the whole");
+        assert!(effect != Effect::Broken || stage.resumes_from(near) > resumes, "{part:?}");
     }
-    // What the fault left behind on a connection must not reach the next viewer.
-    part.arrives(viewer.ask(&part.ask()).await, stage.film).await;
 }
 
 /// The near node breaks and goes on refusing; the next one is at fault when it has to continue; the last is well.
-async fn at_the_continuation(cell: Cell) {
-    let Cell { fault, effect, speaks, part } = cell;
+async fn at_the_continuation(row: Row) {
+    let Row { fault, effect, speaks } = row;
     let stage = Staging::new(3, SIZE).up().await;
     let [near, next, last] = &stage.nodes[..] else { panic!("three nodes") };
-    near.faults().set(Fault::ResetAfter(BREAK));
     next.faults().set(fault.clone());
-    let viewer = Viewer::connect(speaks, &stage).await;
-    let answer = viewer.ask(&part.ask()).await;
-    near.faults().clear();
-    near.faults().set(Fault::Status(503));
-    part.arrives(answer, stage.film).await;
-    assert!(stage.resumes_from(near) >= 1.0, "{:?}", gets(near));
-    hit(next, &fault);
-    assert!(gets(next).iter().all(|seen| seen.range.is_some()), "a continuation is a range");
-    let last_served = gets(last).iter().map(|seen| seen.sent).sum::<u64>() > 0;
-    assert_eq!(last_served, effect != Effect::None, "next {:?}, last {:?}", gets(next), gets(last));
+    let mut viewer = Viewer::connect(speaks, &stage).await;
+    for part in PARTS {
+        stage.nodes.iter().for_each(Node::forget_seen);
+        let resumes = stage.resumes_from(near);
+        near.faults().clear();
+        near.faults().set(Fault::ResetAfter(BREAK));
+        let answer = viewer.ask(&part.ask()).await;
+        near.faults().clear();
+        near.faults().set(Fault::Status(503));
+        viewer = part.arrives(answer, &stage).await;
+        assert!(stage.resumes_from(near) > resumes, "{part:?}: {:?}", gets(near));
+        hit(next, &fault);
+        assert!(gets(next).iter().all(|seen| seen.range.is_some()), "a continuation is a range");
+        assert_eq!(served(last), effect != Effect::None, "{part:?}: {:?}, {:?}", gets(next), gets(last));
+    }
+}
+
+fn served(node: &Node) -> bool {
+    gets(node).iter().any(|seen| seen.sent > 0 && seen.status == Some(206))
 }
 
 /// The node was asked, and answered as the fault wants it.

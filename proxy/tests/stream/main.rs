@@ -9,6 +9,13 @@ mod faults;
 mod gates;
 mod heads;
 mod host;
+mod minio;
+#[path = "../common/minio.rs"]
+mod minio_cluster;
+mod nobody;
+mod pace;
+mod relay;
+mod resume;
 mod semantics;
 mod support;
 mod viewer;

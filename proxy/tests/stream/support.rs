@@ -1,9 +1,11 @@
 //! Stages: nodes that hold a film, a gate that streams it, and what can be asked of them.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use watchgate::access_log::AccessLog;
 use watchgate::config::LogFormat;
 use watchgate_node::{Lag, Node, Seen};
@@ -35,7 +37,7 @@ pub(crate) struct Staging {
 /// A gate in stream mode before nodes that hold the film, the first of them its source.
 pub(crate) struct Stage {
     pub(crate) gate: TestGate,
-    pub(crate) host: Host,
+    host: OnceCell<Host>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) film: Film,
     lines: Lines,
@@ -47,15 +49,14 @@ impl Staging {
             film: Film { size, seed: 7 },
             nodes,
             stream: Vec::new(),
-            // A busy machine is no reason for a verdict.
-            health: "interval = \"400ms\"\ntimeout = \"400ms\"\nrise = 1\nfall = 10\nslow_start = \"0s\""
-                .to_owned(),
+            // One verdict is enough, and a busy machine is no reason for another.
+            health: "interval = \"1m\"\ntimeout = \"20s\"\nrise = 1\nslow_start = \"0s\"".to_owned(),
             watch: String::new(),
             source: false,
         };
         staging
-            .stream("first_byte_timeout", "\"400ms\"")
-            .stream("stall_timeout", "\"400ms\"")
+            .stream("first_byte_timeout", "\"800ms\"")
+            .stream("stall_timeout", "\"800ms\"")
             .stream("hedge_after", "\"off\"")
     }
 
@@ -70,6 +71,21 @@ impl Staging {
     pub(crate) fn watch(mut self, keys: &str) -> Self {
         self.watch.push_str(keys);
         self
+    }
+
+    /// Verdicts come soon, for stories that wait for one.
+    pub(crate) fn watchful(self) -> Self {
+        self.health("interval = \"200ms\"\ntimeout = \"200ms\"\nrise = 1\nfall = 3\nslow_start = \"0s\"")
+    }
+
+    /// Keys of `[health]`, in place of those that make verdicts rare.
+    pub(crate) fn health(self, keys: &str) -> Self {
+        Self { health: keys.to_owned(), ..self }
+    }
+
+    /// The first node is the source.
+    pub(crate) fn with_source(self) -> Self {
+        Self { source: true, ..self }
     }
 
     pub(crate) async fn up(self) -> Stage {
@@ -87,6 +103,18 @@ impl Staging {
 
     /// The gate before nodes that hold whatever the story gave them.
     pub(crate) async fn before(self, nodes: Vec<Node>) -> Stage {
+        let source = self.source;
+        let mut rig = self.rig();
+        for (number, node) in nodes.iter().enumerate() {
+            let role = if source && number == 0 { "role = \"source\"\n" } else { "" };
+            let keys = format!("{role}{}", NODES[number].1);
+            rig = rig.node(node.name(), &node.endpoint(), ("gate", "gate-secret"), &keys);
+        }
+        rig.raise(nodes).await
+    }
+
+    /// The gate's configuration, still without nodes.
+    pub(crate) fn rig(self) -> Rig {
         let lines = Lines::default();
         let log = AccessLog::start(LogFormat::Json, lines.clone()).expect("a thread");
         let stream: String = self.stream.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
@@ -95,19 +123,36 @@ impl Staging {
             .watch(&self.watch)
             .extra(&format!("[stream]\n{stream}[health]\n{}", self.health));
         setup.access_log = Some(log);
-        for (number, node) in nodes.iter().enumerate() {
-            let role = if self.source && number == 0 { "role = \"source\"\n" } else { "" };
-            let keys = format!("{role}{}", NODES[number].1);
-            setup = setup.node_with(node.name(), &node.endpoint(), ("gate", "gate-secret"), &keys);
-        }
-        let gate = setup.start_proven().await;
+        Rig { setup, film: self.film, lines }
+    }
+}
+
+/// A gate before it starts, whatever its nodes are.
+pub(crate) struct Rig {
+    setup: Setup,
+    film: Film,
+    lines: Lines,
+}
+
+impl Rig {
+    pub(crate) fn node(self, id: &str, endpoint: &str, key: (&str, &str), keys: &str) -> Self {
+        Self { setup: self.setup.node_with(id, endpoint, key, keys), ..self }
+    }
+
+    /// Starts the gate and waits until all its nodes are up.
+    pub(crate) async fn raise(self, nodes: Vec<Node>) -> Stage {
+        let gate = self.setup.start_proven().await;
         gate.until("all are up", |nodes| nodes.iter().all(|node| node.state == "up")).await;
-        let host = Host::start(Arc::clone(&gate.gate)).await;
-        Stage { gate, host, nodes, film: self.film, lines }
+        Stage { gate, host: OnceCell::new(), nodes, film: self.film, lines: self.lines }
     }
 }
 
 impl Stage {
+    /// Where the gate speaks HTTP/2; opened when somebody wants it.
+    pub(crate) async fn h2_addr(&self) -> SocketAddr {
+        self.host.get_or_init(|| Host::start(Arc::clone(&self.gate.gate))).await.addr
+    }
+
     pub(crate) fn near(&self) -> &Node {
         &self.nodes[0]
     }

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::{TcpSocket, TcpStream};
-use watchgate_node::first_wrong_byte;
 
 use crate::gates::{AMSTERDAM, FILM, PATIENCE};
 use crate::support::{Film, Stage};
@@ -88,7 +87,7 @@ impl Viewer {
     pub(crate) async fn connect(speaks: Speaks, stage: &Stage) -> Self {
         match speaks {
             Speaks::H1 => Self::H1(h1::Connection::new(connected(stage.gate.addr).await)),
-            Speaks::H2 => Self::H2(h2::Connection::new(connected(stage.host.addr).await).await),
+            Speaks::H2 => Self::H2(h2::Connection::new(connected(stage.h2_addr().await).await).await),
         }
     }
 
@@ -140,6 +139,43 @@ enum Body {
     H2(h2::Body),
 }
 
+/// The right bytes of a film.
+pub(crate) enum Footage {
+    Generated(Film),
+    Bytes(Bytes),
+}
+
+impl From<Film> for Footage {
+    fn from(film: Film) -> Self {
+        Self::Generated(film)
+    }
+}
+
+impl From<Bytes> for Footage {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl Footage {
+    /// The film's offset of the first byte in `got` that is not the film's; `got` starts at `offset`.
+    fn first_wrong_byte(&self, offset: u64, got: &[u8]) -> Option<u64> {
+        match self {
+            Self::Generated(film) => watchgate_node::first_wrong_byte(film.seed, offset, got),
+            Self::Bytes(bytes) => {
+                let start = usize::try_from(offset).expect("a film in memory");
+                let want = bytes.get(start..).unwrap_or_default();
+                // At once, because it is much to compare and nearly always right.
+                if want.starts_with(got) {
+                    return None;
+                }
+                let right = want.iter().zip(got).take_while(|(want, got)| want == got).count();
+                Some(offset + right as u64)
+            }
+        }
+    }
+}
+
 /// An answer whose body is read as the story wants it. To drop it is to leave.
 pub(crate) struct Answer {
     pub(crate) head: Head,
@@ -149,7 +185,7 @@ pub(crate) struct Answer {
     /// Bytes of the body read so far.
     pub(crate) bytes: u64,
     /// What the bytes are compared with, and where the first of them stands in it.
-    film: Option<(Film, u64)>,
+    film: Option<(Footage, u64)>,
     wrong: Option<u64>,
 }
 
@@ -163,8 +199,8 @@ impl Answer {
     }
 
     /// From now on every byte is compared with the film's; the first one read is the film's at `offset`.
-    pub(crate) fn shows(mut self, film: Film, offset: u64) -> Self {
-        self.film = Some((film, offset));
+    pub(crate) fn shows(mut self, film: impl Into<Footage>, offset: u64) -> Self {
+        self.film = Some((film.into(), offset));
         self
     }
 
@@ -174,10 +210,10 @@ impl Answer {
             Body::H1(body) => body.piece(most).await,
             Body::H2(body) => body.piece(most).await,
         }?;
-        if let Some((film, offset)) = self.film
+        if let Some((film, offset)) = &self.film
             && self.wrong.is_none()
         {
-            self.wrong = first_wrong_byte(film.seed, offset + self.bytes, &piece);
+            self.wrong = film.first_wrong_byte(offset + self.bytes, &piece);
         }
         self.bytes += piece.len() as u64;
         Ok(piece)
@@ -209,6 +245,11 @@ impl Answer {
                 break;
             }
         }
+    }
+
+    /// Reads nothing for so long: a pause is what is tried, not waited for.
+    pub(crate) async fn pause(&mut self, length: Duration) {
+        tokio::time::sleep(length).await;
     }
 
     /// Reads to the end.

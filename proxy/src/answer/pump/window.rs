@@ -113,6 +113,11 @@ impl Ahead {
         self.index
     }
 
+    /// Position of its first byte.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
     /// The window, once its head is there.
     pub(super) async fn window(mut self) -> Result<Window, Failure> {
         let Some(task) = &mut self.task else { return Err(Failure::NoAnswer) };

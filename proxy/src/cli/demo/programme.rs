@@ -4,6 +4,7 @@ use super::stage::Stage;
 use super::{FILM, cities, named, witness};
 use crate::cli::table::{Cell, Side, Table};
 use crate::cli::terminal::{Look, Paint};
+use crate::config::Mode;
 
 pub(super) fn text(stage: &Stage, paint: Paint) -> String {
     let url = stage.film_url();
@@ -19,11 +20,16 @@ pub(super) fn text(stage: &Stage, paint: Paint) -> String {
         nodes(stage).render(paint),
         strong("Watch the film in a browser"),
         format!("  {url}\n"),
-        strong("Ask as a viewer somewhere else: each is sent to the node of the city"),
+        strong("Ask as a viewer somewhere else: each is served by the node of the city"),
     ];
     lines.extend(cities::ALL.iter().map(|city| {
-        let note = faint(&format!("# {}: 302 to {}", city.name, city.id));
-        format!("  curl -si -H 'X-Forwarded-For: {}' {url}  {note}", city.viewer)
+        let (method, gets) = match stage.mode {
+            Mode::Redirect => ("-si", "302 to"),
+            // A film is no good sight on a terminal.
+            Mode::Stream => ("-sI", "200, from"),
+        };
+        let note = faint(&format!("# {}: {gets} {}", city.name, city.id));
+        format!("  curl {method} -H 'X-Forwarded-For: {}' {url}  {note}", city.viewer)
     }));
     lines.extend([
         format!("\n{}", strong("See why")),

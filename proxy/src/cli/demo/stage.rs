@@ -14,7 +14,7 @@ use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use watchgate_config::Source;
+use watchgate_config::{Mode, Source};
 use watchgate_geoip::Databases;
 use watchgate_node::{Lag, Node};
 
@@ -36,6 +36,8 @@ pub(super) struct Stage {
     pub(super) gate: Arc<Gate>,
     /// In the order of [`cities::ALL`].
     pub(super) actors: Vec<Actor>,
+    /// How the film reaches viewers.
+    pub(super) mode: Mode,
     /// Where viewers ask.
     pub(super) viewers: SocketAddr,
     /// Where operators ask.
@@ -64,7 +66,7 @@ impl Actor {
 
 impl Stage {
     /// Starts everything; port 0 takes a free one.
-    pub(super) async fn build(port: u16, admin_port: u16) -> Result<Self, Failure> {
+    pub(super) async fn build(port: u16, admin_port: u16, mode: Mode) -> Result<Self, Failure> {
         let (viewers, viewers_at) = listen(port, "--port")?;
         let (operators, admin_at) = listen(admin_port, "--admin-port")?;
         let actors = cast().await?;
@@ -72,7 +74,7 @@ impl Stage {
         let written = |error: std::io::Error| failed("a file in the temporary folder", &error);
         let geodata = geodata::database(&cities::ALL, time::unix_now().as_secs()).map_err(Failure::Other)?;
         let database = folder.write("cities.mmdb", geodata).map_err(written)?;
-        let config_text = config(&actors, viewers_at, admin_at);
+        let config_text = config(&actors, viewers_at, admin_at, mode);
         let config_path = folder.write("watchgate.toml", &config_text).map_err(written)?;
 
         // The environment of whoever tries the demo must not bend it.
@@ -95,7 +97,18 @@ impl Stage {
             door.serve(vec![viewers], stopped, GRACE).await;
         });
         let (viewers, admin) = (viewers_at, admin_at);
-        Ok(Self { gate, actors, viewers, admin, config_text, config_path, stop, tasks, _folder: folder })
+        Ok(Self {
+            gate,
+            actors,
+            mode,
+            viewers,
+            admin,
+            config_text,
+            config_path,
+            stop,
+            tasks,
+            _folder: folder,
+        })
     }
 
     /// The film's address for viewers.
@@ -171,13 +184,13 @@ async fn cast() -> Result<Vec<Actor>, Failure> {
 }
 
 /// The configuration, as an operator would write it.
-fn config(actors: &[Actor], viewers: SocketAddr, admin: SocketAddr) -> String {
+fn config(actors: &[Actor], viewers: SocketAddr, admin: SocketAddr, mode: Mode) -> String {
     let home = actors[0].city;
     let mut text = format!(
         "# Written by `watchgate demo`; it goes when the demo ends.\n\n[listen]\nhttp = \"{viewers}\"\nadmin = \
          \"{admin}\"\n\n[viewer]\n# Whoever asks from this machine may say for whom.\ntrusted_proxies = \
          [\"127.0.0.0/8\", \"::1\"]\n\n[geoip]\ndatabases = [\"cities.mmdb\"]\n# Your own browser has no place in \
-         that database: it is taken to be in {}.\nhome = {{ lat = {:.2}, lon = {:.2} }}\n\n[watch]\nlink_lifetime = \
+         that database: it is taken to be in {}.\nhome = {{ lat = {:.2}, lon = {:.2} }}\n\n[watch]\nmode = \"{mode}\"\nlink_lifetime = \
          \"1h\"\ndecision_header = true\n\n[health]\n# Faster than the defaults, so that there is something to \
          see.\ninterval = \"500ms\"\ntimeout = \"400ms\"\nslow_start = \"0s\"\n\n[bucket]\nname = \"{BUCKET}\"\n",
         home.name, home.lat, home.lon

@@ -20,23 +20,29 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const MOVED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The node that dies.
-const VICTIM: &City = &cities::ALL[2];
+pub(super) const VICTIM: &City = &cities::ALL[2];
 
 /// Why a step failed.
-type Wrong = String;
+pub(super) type Wrong = String;
 
 pub(super) async fn tell(stage: &Stage, terminal: Terminal) -> Result<Done, Failure> {
     let story = Story { stage, terminal };
-    let wrong = match story.play().await {
-        Ok(()) => return terminal.done("\nEvery step went as it should.", Done::Yes),
-        Err(Ended::Unheard(failure)) => return Err(failure),
-        Err(Ended::Wrong(wrong)) => wrong,
-    };
-    terminal.done(&format!("{}  {wrong}", terminal.out.paint(Look::Bad, "FAILED")), Done::No)
+    ended(story.play().await, terminal)
+}
+
+/// How a story ends.
+pub(super) fn ended(result: Result<(), Ended>, terminal: Terminal) -> Result<Done, Failure> {
+    match result {
+        Ok(()) => Ok(Done::Yes),
+        Err(Ended::Unheard(failure)) => Err(failure),
+        Err(Ended::Wrong(wrong)) => {
+            terminal.done(&format!("{}  {wrong}", terminal.out.paint(Look::Bad, "FAILED")), Done::No)
+        }
+    }
 }
 
 /// Why a story ends before its end.
-enum Ended {
+pub(super) enum Ended {
     Wrong(Wrong),
     Unheard(Failure),
 }
@@ -47,9 +53,9 @@ impl From<Wrong> for Ended {
     }
 }
 
-struct Story<'a> {
-    stage: &'a Stage,
-    terminal: Terminal,
+pub(super) struct Story<'a> {
+    pub(super) stage: &'a Stage,
+    pub(super) terminal: Terminal,
 }
 
 impl Story<'_> {
@@ -128,7 +134,7 @@ impl Story<'_> {
     }
 
     /// Turns one of the victim's switches.
-    async fn switch(&self, switch: &str) -> Result<(), Wrong> {
+    pub(super) async fn switch(&self, switch: &str) -> Result<(), Wrong> {
         let control = self
             .stage
             .actors
@@ -152,16 +158,16 @@ impl Story<'_> {
         Err(format!("{} is not sent to {} within {MOVED_WITHIN:?}", VICTIM.viewer, named(node)))
     }
 
-    fn good(&self, text: &str) -> Result<(), Ended> {
+    pub(super) fn good(&self, text: &str) -> Result<(), Ended> {
         self.say(&format!("{}  {text}", self.terminal.out.paint(Look::Good, "ok")))
     }
 
-    fn say(&self, text: &str) -> Result<(), Ended> {
+    pub(super) fn say(&self, text: &str) -> Result<(), Ended> {
         self.terminal.data(text).map_err(Ended::Unheard)
     }
 }
 
-async fn get(url: &str, headers: &[(&str, &str)]) -> Result<Reply, Wrong> {
+pub(super) async fn get(url: &str, headers: &[(&str, &str)]) -> Result<Reply, Wrong> {
     exchange(Method::GET, url, headers).await
 }
 

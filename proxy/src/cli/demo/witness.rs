@@ -40,6 +40,7 @@ pub(super) fn ask(city: &City) -> Ask {
         address: city.viewer.parse().unwrap_or(std::net::IpAddr::from([127, 0, 0, 1])),
         method: Method::Get,
         scheme: Scheme::Http,
+        mode: None,
     }
 }
 

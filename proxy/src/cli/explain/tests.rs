@@ -45,6 +45,21 @@ fn decision(nodes: Vec<NodeView>) -> Decision {
 }
 
 #[test]
+fn a_stream_shows_who_goes_on_with_it() {
+    let nodes = vec![node("gru", Some(1), 12.0, None), node("ams", Some(2), 105.5, None)];
+    let mut streamed = decision(nodes);
+    (streamed.outcome, streamed.mode) = ("stream".to_owned(), "stream".to_owned());
+    streamed.alternates = vec!["ams".to_owned(), "sin".to_owned()];
+    let text = render(&streamed, By::Gate, Paint::Plain);
+    let expected = "gets a stream from gru: the nearest node that takes viewers, 1080 km away.\n\
+                    If it fails, the film goes on from ams, then sin.\n\n";
+    assert!(text.contains(expected), "{text}");
+    streamed.alternates.clear();
+    let text = render(&streamed, By::Gate, Paint::Plain);
+    assert!(text.contains("If it fails, nobody is left to go on with the film."), "{text}");
+}
+
+#[test]
 fn the_answer_comes_first_and_every_node_has_its_reason() {
     let nodes = vec![
         node("gru", Some(1), 12.0, None),

@@ -20,6 +20,15 @@ pub(crate) fn answer(decision: &Decision) -> String {
     format!("{viewer}, {place}, {gets} {}: {}.", chosen.id, reason(decision, chosen))
 }
 
+/// Who keeps the film going if the chosen node fails; nobody does for a viewer who was sent away.
+pub(crate) fn alternates(decision: &Decision) -> String {
+    match (decision.outcome.as_str(), &decision.alternates[..]) {
+        ("stream", []) => "\nIf it fails, nobody is left to go on with the film.".to_owned(),
+        ("stream", others) => format!("\nIf it fails, the film goes on from {}.", others.join(", then ")),
+        _ => String::new(),
+    }
+}
+
 fn refused(decision: &Decision) -> String {
     match decision.reason.as_str() {
         "all_down" => {
@@ -49,6 +58,7 @@ fn reason(decision: &Decision, chosen: &NodeView) -> String {
         "all_down" => {
             format!("no node is healthy, and watch.all_down is \"{}\"{away}", decision.policy)
         }
+        "node_failed" => format!("the nodes before it failed{away}"),
         "only_holder" => format!("no other node holds the film{away}"),
         other => format!("{other}{away}"),
     }

@@ -65,7 +65,7 @@ impl Running {
         let (shutdown, stop) = watch::channel(false);
         let sender = watch::Sender::new(0);
         let rounds = sender.subscribe();
-        let nodes = vec![Arc::clone(&fixture.node)];
+        let nodes = fixture.nodes.clone();
         let asker = fixture::asker(Duration::from_millis(rules.timeout_ms), None, None);
         let mut experiences = fixture.experiences.take().expect("one task");
         let task = tokio::spawn(async move {
@@ -289,3 +289,5 @@ async fn load_follows_the_nodes_own_word() {
     (0..5).for_each(|_| node.live.count_sent());
     running.until("counted by the node", |node| node.live.viewers() == 0).await;
 }
+
+mod ejection;

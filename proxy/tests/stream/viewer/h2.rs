@@ -14,7 +14,7 @@ const WINDOW_BYTES: u32 = 256 << 10;
 pub(crate) struct Connection {
     sender: SendRequest<Bytes>,
     /// Moves the frames; ends with the viewer.
-    driver: JoinSet<()>,
+    _driver: JoinSet<()>,
 }
 
 impl Connection {
@@ -27,7 +27,7 @@ impl Connection {
             // How it ends, the streams tell.
             let _ = connection.await;
         });
-        Self { sender, driver }
+        Self { sender, _driver: driver }
     }
 
     pub(super) async fn ask(mut self, ask: &Ask) -> Option<(Head, super::Body)> {

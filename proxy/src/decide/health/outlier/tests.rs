@@ -248,11 +248,12 @@ fn drained_nodes_do_not_carry_the_fleet() {
     assert_eq!(others, Others { enabled: 3, up: 1, ejected: 2 });
 }
 
-/// Anything that can happen to a node, in milliseconds after what happened before.
-fn any_event() -> impl Strategy<Value = (u64, usize, char)> {
+/// Anything that can happen to a node, in milliseconds after what happened before; of a dozen events or so, this many
+/// are bad rounds.
+fn any_event(bad: u32) -> impl Strategy<Value = (u64, usize, char)> {
     let gap_ms = prop_oneof![4 => 0..400_u64, 4 => 0..3_000_u64, 1 => 0..60_000_u64];
-    let event = prop_oneof![8 => Just('x'), 1 => Just('s'), 1 => Just('b'), 5 => Just('+'), 1 => Just('-')];
-    (gap_ms, any::<prop::sample::Index>().prop_map(|index| index.index(1_000)), event)
+    let event = prop_oneof![8 => Just('x'), 1 => Just('s'), 1 => Just('b'), 5 => Just('+'), bad => Just('-')];
+    (gap_ms, 0..840_usize, event)
 }
 
 fn others(fleet: &[Machine], index: usize) -> Others {
@@ -265,7 +266,7 @@ fn others(fleet: &[Machine], index: usize) -> Others {
 proptest! {
     /// Whatever happens to a fleet: no more than half of it is ejected, and no ejection takes the last node.
     #[test]
-    fn the_cap_holds(count in 1..8_usize, events in prop::collection::vec(any_event(), 0..400)) {
+    fn the_cap_holds(count in 1..8_usize, events in prop::collection::vec(any_event(6), 0..200)) {
         let mut fleet = vec![up(); count];
         let mut now_ms = 0;
         for (gap_ms, index, event) in events {
@@ -289,7 +290,7 @@ proptest! {
 
     /// A node whose viewers are all served is where its probes say.
     #[test]
-    fn successes_never_eject(events in prop::collection::vec((any_event(), any::<bool>()), 0..300)) {
+    fn successes_never_eject(events in prop::collection::vec((any_event(1), any::<bool>()), 0..120)) {
         let (mut served, mut unknown) = (up(), up());
         let mut now_ms = 0;
         for ((gap_ms, _, event), probed) in events {
@@ -307,7 +308,7 @@ proptest! {
 
     /// An ejection follows from a row alone: five events or more since the last success, in time.
     #[test]
-    fn an_ejection_has_its_row(events in prop::collection::vec(any_event(), 0..300)) {
+    fn an_ejection_has_its_row(events in prop::collection::vec(any_event(1), 0..120)) {
         let mut machine = up();
         let mut now_ms = 0;
         let mut failures_ms = Vec::new();
@@ -334,7 +335,7 @@ proptest! {
 
     /// However often it was ejected: answered probes bring it back after the longest time and its rise.
     #[test]
-    fn nobody_stays_ejected(events in prop::collection::vec(any_event(), 0..400)) {
+    fn nobody_stays_ejected(events in prop::collection::vec(any_event(1), 0..120)) {
         let mut machine = up();
         let mut now_ms = 0;
         for (gap_ms, _, event) in events {
