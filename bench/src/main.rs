@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod figures;
 mod film;
 mod gate;
+mod memory;
 mod origin;
 mod peers;
 mod process;
@@ -41,6 +42,11 @@ enum Command {
     /// core, and divides the processor time of all their threads by the bytes that arrived and were checked. Needs
     /// nginx; without HAProxy its rows are left out.
     Stream(stream::Args),
+    /// Memory of the gate, and of the kernel for it, by viewer who is idle, slow or paused
+    ///
+    /// Starts each proxy afresh for each kind of viewer, holds many of them, and divides what the process and its
+    /// sockets have grown by their number. Needs nginx and ss, and many open files.
+    Memory(memory::Args),
 }
 
 /// Why there are no figures.
@@ -73,6 +79,7 @@ fn main() -> ExitCode {
     let told = match Cli::parse().command {
         Command::Redirect(args) => redirect::run(&args),
         Command::Stream(args) => stream::run(&args),
+        Command::Memory(args) => memory::run(&args),
     };
     match told {
         Ok(told) => {

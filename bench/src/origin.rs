@@ -61,7 +61,7 @@ fn config(place: &Place, address: SocketAddr, root: &Path, send_buffer: Option<&
         "daemon off;\nmaster_process off;\nerror_log stderr warn;\npid {scratch}/origin.pid;\n\
          events {{ worker_connections 16384; }}\n\
          http {{\n{temp_paths}  access_log off;\n  sendfile on;\n  default_type video/mp4;\n  open_file_cache max=8;\n  \
-         keepalive_timeout 600s;\n  keepalive_requests 1000000000;\n  \
+         keepalive_timeout 600s;\n  send_timeout 3600s;\n  keepalive_requests 1000000000;\n  \
          server {{\n    listen {address}{send_buffer};\n    root {root};\n    \
          location = /movies {{ return 200; }}\n    location = /minio/health/cluster/read {{ return 200; }}\n  }}\n}}\n",
         scratch = place.scratch.path().display(),

@@ -3,9 +3,12 @@
 //! All of them keep connections to the node alive, have one thread, and write no temporary files. Absent on purpose:
 //! tuning beyond what is said here, and caches.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use serde::Serialize;
 
 use crate::origin::UUID;
 use crate::process::{Place, Server, free_address};
@@ -31,6 +34,38 @@ pub(crate) enum Peer {
 pub(crate) struct GateSetting {
     /// After this long behind a viewer the gate gives its node free; `None`: as by default.
     pub(crate) park_after: Option<Duration>,
+}
+
+/// A proxy without figures, and why.
+#[derive(Debug, Serialize)]
+pub(crate) struct Unmeasured {
+    name: &'static str,
+    /// It is here, and did not do as it should.
+    failed: bool,
+    why: String,
+}
+
+impl Unmeasured {
+    /// It is not installed.
+    pub(crate) fn skipped(peer: Peer, why: String) -> Self {
+        Self { name: peer.name(), failed: false, why }
+    }
+
+    /// It did not do as it should.
+    pub(crate) fn failed(peer: Peer, why: String) -> Self {
+        Self { name: peer.name(), failed: true, why }
+    }
+
+    pub(crate) fn is_skipped(&self) -> bool {
+        !self.failed
+    }
+}
+
+impl fmt::Display for Unmeasured {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, failed, why } = self;
+        write!(to, "{}: {name}: {why}", if *failed { "FAILED" } else { "Skipped" })
+    }
 }
 
 impl Peer {
@@ -123,7 +158,7 @@ async fn nginx(
 ) -> Result<Server, Failure> {
     let config = format!(
         "daemon off;\nmaster_process off;\nerror_log stderr warn;\npid {scratch}/{name}.pid;\n\
-         events {{ worker_connections 32768; }}\n\
+         events {{ worker_connections 16384; }}\n\
          http {{\n{temp_paths}  access_log off;\n  keepalive_timeout 600s;\n  keepalive_requests 1000000000;\n  \
          upstream origin {{\n    server {origin};\n    keepalive 512;\n    keepalive_requests 1000000000;\n  }}\n  \
          server {{\n    listen {address};\n    proxy_http_version 1.1;\n    proxy_set_header Connection \"\";\n    \

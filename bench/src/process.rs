@@ -1,7 +1,7 @@
 //! What is measured: a program of ours in a process of its own, held on one core, and what it used of it.
 //!
 //! The processor time is that of all threads, in the kernel's nanoseconds, system calls and interrupts served on the
-//! way included. Absent on purpose: memory, and anything that only some kernels count.
+//! way included. Absent on purpose: anything that only some kernels count.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -116,6 +117,7 @@ impl Server {
         let log = place.scratch.path().join(format!("{name}.log"));
         // Appending, so that the file can be emptied while it is written to.
         let out = OpenOptions::new().create(true).append(true).open(&log);
+        let out = out.and_then(|file| file.set_len(0).map(|()| file));
         let out = out.map_err(Failure::during(log.display().to_string()))?;
         let err = out.try_clone().map_err(Failure::during(log.display().to_string()))?;
         let mut command = Command::new("taskset");
@@ -162,6 +164,11 @@ impl Server {
         let log = fs::read(&self.log).unwrap_or_default();
         let end = String::from_utf8_lossy(&log[log.len().saturating_sub(2000)..]).into_owned();
         Failure::Misbehaved(format!("{} {what}; the end of its log:\n{end}", self.name))
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Processor time so far.
@@ -230,6 +237,19 @@ fn lines(path: &Path) -> std::io::Result<u64> {
         }
         lines += buffer[..read].iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
     }
+}
+
+/// Lets this process, and whatever it starts, have so many files open, or as many as the system grants.
+///
+/// Returns how many.
+pub(crate) fn claim_files(wanted: u64) -> Result<u64, Failure> {
+    let failed = |error: nix::Error| Failure::during("the limit of open files")(error.into());
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(failed)?;
+    if soft >= wanted || setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted)).is_ok() {
+        return Ok(wanted);
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_err(failed)?;
+    Ok(hard)
 }
 
 /// A port of the loopback that nobody has now; whoever takes it in the meantime makes the run fail, not wrong.

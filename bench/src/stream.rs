@@ -3,11 +3,11 @@
 //! All proxies are up, and each gets the viewers in its turn, round after round. The node and the viewers share the
 //! other core. Absent on purpose: a verdict, and latency.
 
-use self::figures::{Report, Row, Unmeasured};
+use self::figures::{Report, Row};
 use self::load::{Round, Shape};
 use crate::film::Film;
 use crate::origin::Origin;
-use crate::peers::{GateSetting, Peer};
+use crate::peers::{GateSetting, Peer, Unmeasured};
 use crate::process::{Cores, Server};
 use crate::run::{Common, Told, machine};
 use crate::{Failure, say};
@@ -20,7 +20,7 @@ const YARDSTICK: Peer = Peer::Nginx;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Seconds that each round measures
+    /// Seconds that each round measures; a paced one three times as many
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
     /// Rounds for each proxy and shape
@@ -85,8 +85,14 @@ async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
     let faults = candidates.into_iter().filter_map(|one| Some(Unmeasured::failed(one.peer, one.fault?)));
     unmeasured.extend(faults);
     let load = format!(
-        "{} rounds of {} s, at most {} GiB, for each; a film of {} MiB; proxies on core {}, node and viewers on core {}",
-        args.rounds, args.seconds, args.round_max, args.film, cores.measured, cores.load
+        "{} rounds of {} s, paced ones {} s, at most {} GiB, for each; a film of {} MiB; proxies on core {}, node and viewers on core {}",
+        args.rounds,
+        args.seconds,
+        load::PACED_TIMES * args.seconds,
+        args.round_max,
+        args.film,
+        cores.measured,
+        cores.load
     );
     Ok(Report { machine: machine()?, load, rows, unmeasured })
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::load::{Round, Shape};
 use crate::figures::Spread;
-use crate::peers::Peer;
+use crate::peers::{Peer, Unmeasured};
 use crate::run;
 
 /// Everything about one proxy under one shape of load.
@@ -26,15 +26,6 @@ pub(super) struct Row {
     busy: Spread,
     bytes: u64,
     cpu_s_per_gib_by_round: Vec<f64>,
-}
-
-/// A proxy without figures, and why.
-#[derive(Debug, Serialize)]
-pub(super) struct Unmeasured {
-    name: &'static str,
-    /// It is here, and did not do as it should.
-    failed: bool,
-    why: String,
 }
 
 /// A whole run.
@@ -63,16 +54,6 @@ impl Row {
     }
 }
 
-impl Unmeasured {
-    pub(super) fn skipped(peer: Peer, why: String) -> Self {
-        Self { name: peer.name(), failed: false, why }
-    }
-
-    pub(super) fn failed(peer: Peer, why: String) -> Self {
-        Self { name: peer.name(), failed: true, why }
-    }
-}
-
 impl run::Report for Report {
     fn table(&self) -> String {
         let mut text = format!("{}\n{}\n\n", self.machine, self.load);
@@ -93,14 +74,14 @@ impl run::Report for Report {
             );
         }
         text.push_str("\nMedian over the rounds (least-greatest); ratios within each round.");
-        for Unmeasured { name, failed, why } in &self.unmeasured {
-            let _ = write!(text, "\n{}: {name}: {why}", if *failed { "FAILED" } else { "Skipped" });
+        for one in &self.unmeasured {
+            let _ = write!(text, "\n{one}");
         }
         text
     }
 
     fn is_whole(&self) -> bool {
-        self.unmeasured.iter().all(|one| !one.failed)
+        self.unmeasured.iter().all(Unmeasured::is_skipped)
     }
 }
 

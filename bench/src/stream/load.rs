@@ -22,6 +22,9 @@ use crate::viewer::{Scratch, Viewer, Wire, scratch};
 /// A paced viewer reads so much at once, as players read ahead in pieces.
 const PACED_READ: u64 = 64 << 10;
 
+/// A paced round lasts so many times as long as another.
+pub(super) const PACED_TIMES: u64 = 3;
+
 /// How the load is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Shape {
@@ -82,6 +85,11 @@ impl Shape {
     /// Bytes per second and viewer.
     fn pace(self) -> Option<u64> {
         (self == Self::Paced).then_some(1 << 20)
+    }
+
+    /// How long a round measures, of so many seconds. Paced viewers are served in bursts of about a second.
+    fn measured(self, seconds: u64) -> Duration {
+        Duration::from_secs(if self == Self::Paced { PACED_TIMES * seconds } else { seconds })
     }
 
     /// Before the measuring starts.
@@ -175,7 +183,7 @@ pub(super) async fn round(
         let (before, bytes_before, begun) = (server.used()?, tally.bytes.get(), Instant::now());
         tally.enough_at.set(bytes_before + limits.bytes);
         // Which of the two came first does not matter: both are read now.
-        let _ = timeout(Duration::from_secs(limits.seconds), tally.enough.notified()).await;
+        let _ = timeout(shape.measured(limits.seconds), tally.enough.notified()).await;
         let (after, bytes, took) = (server.used()?, tally.bytes.get(), begun.elapsed());
         tally.over.set(true);
         Ok::<_, Failure>(Round { bytes: bytes - bytes_before, used_ns: after.since(&before), took })
