@@ -7,6 +7,7 @@ pub mod film;
 pub mod pump;
 pub mod redirect;
 pub mod refuse;
+pub mod wire;
 
 use bytes::Bytes;
 use http::header::{

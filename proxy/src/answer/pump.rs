@@ -181,6 +181,9 @@ impl<'a> Pump<'a> {
             let current = if let Some(begun) = window.take() {
                 Ok(begun)
             } else {
+                if flow.ahead.is_none() && !self.wait_before(session, &mut flow).await {
+                    break End::ViewerLeft;
+                }
                 tokio::select! {
                     biased;
                     next = self.next_window(&mut flow) => next,

@@ -12,14 +12,15 @@ const WINDOW_FIRST: u64 = 1 << 20;
 /// `MinIO` stores and checks films in blocks of 1 MiB: a window that ends with one spares reading it twice.
 const BLOCK: u64 = 1 << 20;
 
+/// A viewer whose windows are so large keeps up with what nodes send.
+const AT_SPEED: u64 = 8 << 20;
+
 /// The least that is read at once.
 pub const READ_MIN: usize = 32 << 10;
 /// The most that is read at once.
 pub const READ_MAX: usize = 512 << 10;
-/// A viewer that took a read in so many milliseconds keeps up.
-const QUICK_MS: u64 = 20;
-/// A viewer that took longer does not.
-const SLOW_MS: u64 = 100;
+/// A read holds what the viewer takes in about so many milliseconds.
+const READ_MS: u64 = 500;
 
 /// The pace of one viewer.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,9 @@ impl Pace {
         let by_pace = bytes.saturating_mul(target_ms).checked_div(held_ms).unwrap_or(u64::MAX);
         let floor = WINDOW_MIN.min(self.cap);
         self.window = by_pace.clamp(floor, self.window.saturating_mul(2).clamp(floor, self.cap));
+        if let Some(by_pace) = bytes.saturating_mul(READ_MS).checked_div(held_ms) {
+            self.read = usize::try_from(by_pace).unwrap_or(usize::MAX).clamp(READ_MIN, READ_MAX);
+        }
     }
 
     /// A window was stuck behind the viewer until it was given up.
@@ -71,21 +75,16 @@ impl Pace {
         self.read
     }
 
-    /// The viewer took what was read in so many milliseconds.
-    pub fn took_read(&mut self, ms: u64) {
-        if ms <= QUICK_MS {
-            self.read = (self.read * 2).min(READ_MAX);
-        } else if ms > SLOW_MS {
-            self.read = READ_MIN;
-        }
+    /// The viewer took what was read without letting us wait.
+    pub fn took_read(&mut self) {
+        self.read = (self.read * 2).min(READ_MAX);
     }
 
     /// How many bytes before a window's end the next one is asked for, so that a viewer at speed finds no hole
     /// between them; 0 for a viewer that does not keep up.
     #[must_use]
     pub fn ahead(&self) -> u64 {
-        let at_speed = self.read == READ_MAX && self.window >= 4 * BLOCK;
-        if at_speed { self.window / 8 } else { 0 }
+        if self.window >= AT_SPEED { self.window / 8 } else { 0 }
     }
 }
 
@@ -125,7 +124,7 @@ mod tests {
     fn the_parked_viewer_begins_small() {
         let mut pace = Pace::new(CAP, 10_000);
         (0..9).for_each(|_| pace.took_window(CAP, 0));
-        (0..9).for_each(|_| pace.took_read(0));
+        (0..9).for_each(|_| pace.took_read());
         assert_eq!((pace.read(), pace.window(0, u64::MAX)), (READ_MAX, CAP));
         assert_eq!(pace.ahead(), CAP / 8);
         pace.parked();
@@ -133,14 +132,21 @@ mod tests {
     }
 
     #[test]
-    fn reads_grow_while_the_viewer_is_quick_and_shrink_at_once() {
+    fn a_read_holds_what_the_viewer_takes_in_a_moment() {
         let mut pace = Pace::new(CAP, 10_000);
-        let mut took = |ms| {
-            pace.took_read(ms);
+        let mut quick = || {
+            pace.took_read();
             pace.read() >> 10
         };
-        assert_eq!([took(0), took(20), took(50), took(5), took(20), took(0)], [64, 128, 128, 256, 512, 512]);
-        assert_eq!([took(101), took(50), took(0)], [32, 32, 64]);
+        assert_eq!([quick(), quick(), quick(), quick(), quick()], [64, 128, 256, 512, 512]);
+        let mut window = |kib: u64, held_ms| {
+            pace.took_window(kib << 10, held_ms);
+            pace.read() >> 10
+        };
+        assert_eq!(window(1024, 0), 512, "no word on the pace");
+        assert_eq!(window(1024, 1_000), 512, "1 MiB/s");
+        assert_eq!(window(256, 1_000), 128, "256 KiB/s");
+        assert_eq!(window(256, 8_000), 32, "32 KiB/s");
     }
 
     #[test]

@@ -6,18 +6,17 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::apps::{HttpServerApp, ServerApp};
-use pingora::protocols::l4::stream::Stream;
-use pingora::protocols::{GetSocketDigest, SocketDigest};
 use prometheus::{IntGauge, Registry};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{self, Instant};
+
+use crate::answer::wire::Wire;
 
 mod trouble;
 
@@ -173,12 +172,8 @@ where
 
     fn take(&mut self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         let seat = self.room.seat(place);
-        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-        // A fresh cell takes the first value.
-        let _ = digest.peer_addr.set(Some(peer.into()));
         // Unbuffered: Pingora's HTTP session reads through a buffer of its own.
-        let mut stream = Stream::from(stream);
-        stream.set_socket_digest(digest);
+        let stream = Wire::new(stream, peer);
         let app = Arc::clone(&self.app);
         let shutdown = self.shutdown.clone();
         self.connections.spawn(async move {

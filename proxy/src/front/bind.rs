@@ -17,7 +17,7 @@ const KEEPALIVE_PROBES: u32 = 4;
 
 /// Bytes for a viewer that the kernel takes before it has sent them. A viewer that does not read holds no more than
 /// these of its memory; what is on the way is not limited, so that this is no limit on speed.
-const UNSENT_MAX: u32 = 256 << 10;
+const UNSENT_MAX: u32 = 768 << 10;
 
 pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;

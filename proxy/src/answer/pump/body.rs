@@ -53,6 +53,10 @@ impl Body {
     pub(super) async fn read(&mut self, buffer: &mut BytesMut, most: usize) -> io::Result<Bytes> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
         let bytes = if self.early.is_empty() {
+            if buffer.capacity() > 2 * most {
+                // What a viewer at speed needed is too much for one who is not.
+                *buffer = BytesMut::new();
+            }
             buffer.reserve(most);
             poll_fn(|cx| self.fill(cx, buffer, most)).await?;
             buffer.split().freeze()

@@ -5,6 +5,7 @@
 //! future here is dropped half done but to end the viewer's connection.
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::mem;
 use std::num::NonZeroU64;
 use std::pin::{Pin, pin};
@@ -16,13 +17,14 @@ use pingora_proxy::Session;
 use tokio::time::{Instant, Sleep};
 
 use super::window::{Ahead, Window};
-use super::{Among, Pump};
+use super::{Among, Pump, Show};
+use crate::answer::wire::{self, Wire};
 use crate::clock::millis;
 use crate::decide::health::State;
 use crate::decide::patience::Limits;
 use crate::decide::resume::Failure;
 
-/// What is given to the viewer's connection at once, and so what a paused viewer holds in memory.
+/// What is given at once to a viewer's connection that is not ours, and so what a paused viewer holds there.
 const PIECE: usize = 64 << 10;
 /// While a node is waited for, health and patience are looked at so often.
 const LOOK: Duration = Duration::from_millis(100);
@@ -37,6 +39,8 @@ pub(super) struct Flow {
     pub(super) end: u64,
     pub(super) ahead: Option<Ahead>,
     buffer: BytesMut,
+    /// How long the viewer let us wait since the last window.
+    waited_ms: u64,
     /// For whatever is waited for now.
     timer: Pin<Box<Sleep>>,
 }
@@ -44,7 +48,7 @@ pub(super) struct Flow {
 impl Flow {
     pub(super) fn new(at: u64, end: u64) -> Self {
         let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Self { at, end, ahead: None, buffer: BytesMut::new(), timer }
+        Self { at, end, ahead: None, buffer: BytesMut::new(), waited_ms: 0, timer }
     }
 }
 
@@ -69,8 +73,20 @@ impl Pump<'_> {
     /// Hands a window on to the viewer.
     pub(super) async fn pass_on(&mut self, session: &mut Session, flow: &mut Flow, window: Window) -> Passed {
         let mut window = Some(window);
+        // A viewer who let us wait before the window was asked for would have held it up.
+        let waited_ms = mem::take(&mut flow.waited_ms);
         let mut held_ms = 0;
-        while let Some(open) = window.as_mut().filter(|open| open.left() > 0) {
+        while window.as_ref().is_some_and(|window| window.left() > 0) {
+            // Nothing is read that the viewer would not take.
+            let before_ms = held_ms;
+            if !self.wait_for_room(session, flow, &mut window, &mut held_ms).await {
+                return Passed::Left;
+            }
+            let Some(open) = &mut window else {
+                self.pace.parked();
+                return Passed::On;
+            };
+            open.held(held_ms - before_ms);
             let read = match self.read(session, open, flow).await {
                 Ok(read) => read,
                 Err(Nothing::Left) => return Passed::Left,
@@ -85,12 +101,13 @@ impl Pump<'_> {
             self.course.progressed();
             self.serves(open.node());
             self.look_ahead(flow, open);
-            let before_ms = held_ms;
             if !self.hand_on(session, flow, read, &mut window, &mut held_ms).await {
                 return Passed::Left;
             }
             let took_ms = held_ms - before_ms;
-            self.pace.took_read(took_ms);
+            if held_ms == 0 {
+                self.pace.took_read();
+            }
             let Some(open) = &mut window else {
                 self.pace.parked();
                 return Passed::On;
@@ -102,45 +119,125 @@ impl Pump<'_> {
             }
         }
         if let Some(window) = window {
-            self.pace.took_window(window.bytes(), held_ms);
+            self.pace.took_window(window.bytes(), held_ms + waited_ms);
             window.release(self.show.engine);
         }
         Passed::On
     }
 
-    /// Gives the viewer what was read, in pieces: while a piece waits for the viewer, nothing but that piece and what
-    /// is still to be handed on lies in memory, and the latter only until the window is parked. False: the viewer is
-    /// gone.
+    /// Waits until the viewer's connection takes something, before a window is asked for that it would hold up. False:
+    /// the viewer is gone.
+    pub(super) async fn wait_before(&self, session: &Session, flow: &mut Flow) -> bool {
+        let mut waited_ms = 0;
+        let is_there = self.wait_for_room(session, flow, &mut None, &mut waited_ms).await;
+        flow.waited_ms += waited_ms;
+        is_there
+    }
+
+    /// Waits until the viewer's connection takes something, if that can be known beforehand. False: the viewer is gone.
+    async fn wait_for_room(
+        &self,
+        session: &Session,
+        flow: &mut Flow,
+        window: &mut Option<Window>,
+        held_ms: &mut u64,
+    ) -> bool {
+        let Some(wire) = Wire::of(session).filter(|wire| !wire.has_room()) else { return true };
+        let mut hold = Hold { show: &self.show, window, rest: &mut Bytes::new(), held_ms: *held_ms };
+        let took_ms = hold.wait(flow, pin!(wire.writable())).await;
+        *held_ms += took_ms.unwrap_or(0);
+        took_ms.is_some()
+    }
+
+    /// Gives the viewer what was read. A window that the viewer holds up for too long is given up meanwhile, and with
+    /// it what the viewer's connection has not taken: it is asked for again. False: the viewer is gone.
     async fn hand_on(
         &self,
         session: &mut Session,
         flow: &mut Flow,
-        mut read: Bytes,
+        read: Bytes,
         window: &mut Option<Window>,
         held_ms: &mut u64,
     ) -> bool {
-        let metrics = window.as_ref().map(|window| self.node(window.node()).metrics.sent_bytes.clone());
-        while !read.is_empty() {
-            let piece = if read.len() > PIECE {
-                // A part of a large buffer would keep all of it alive for as long as the viewer does not read.
-                Bytes::copy_from_slice(&read.split_to(PIECE))
-            } else {
-                mem::take(&mut read)
-            };
-            let length = piece.len() as u64;
-            let is_last = flow.at + length == flow.end;
-            let Some(took_ms) = self.write(session, flow, piece, is_last, window, *held_ms).await else {
-                return false;
-            };
-            flow.at += length;
-            *held_ms += took_ms;
-            if let Some(sent_bytes) = &metrics {
-                sent_bytes.inc_by(length);
+        let sent_bytes = window.as_ref().map(|window| self.node(window.node()).metrics.sent_bytes.clone());
+        let at = flow.at;
+        let is_there = if Wire::of(session).is_some() {
+            self.write_directly(session, flow, read, window, held_ms).await
+        } else {
+            self.write_pieces(session, flow, read, window, held_ms).await
+        };
+        if let Some(sent_bytes) = sent_bytes {
+            sent_bytes.inc_by(flow.at - at);
+        }
+        if window.is_none() {
+            flow.buffer = BytesMut::new();
+        }
+        is_there
+    }
+
+    /// Writes to the viewer's connection itself, and holds nothing that it does not take once the window is given up.
+    async fn write_directly(
+        &self,
+        session: &mut Session,
+        flow: &mut Flow,
+        mut rest: Bytes,
+        window: &mut Option<Window>,
+        held_ms: &mut u64,
+    ) -> bool {
+        while !rest.is_empty() {
+            let Some(wire) = Wire::of(session) else { return false };
+            match wire.try_write(&rest) {
+                Ok(0) => return false,
+                Ok(taken) => {
+                    let sent = rest.split_to(taken);
+                    flow.at += sent.len() as u64;
+                    if wire::account(session, sent, flow.at == flow.end).await.is_err() {
+                        return false;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let mut hold = Hold { show: &self.show, window, rest: &mut rest, held_ms: *held_ms };
+                    let Some(took_ms) = hold.wait(flow, pin!(wire.writable())).await else { return false };
+                    *held_ms += took_ms;
+                }
+                Err(_) => return false,
             }
-            if window.is_none() {
-                // Parked meanwhile: what was read beyond this piece is asked for again.
-                flow.buffer = BytesMut::new();
-                break;
+        }
+        true
+    }
+
+    /// Writes through the session, in pieces: what a piece is copied from must not be kept alive by it for as long as
+    /// the viewer does not read.
+    async fn write_pieces(
+        &self,
+        session: &mut Session,
+        flow: &mut Flow,
+        mut rest: Bytes,
+        window: &mut Option<Window>,
+        held_ms: &mut u64,
+    ) -> bool {
+        while !rest.is_empty() {
+            let piece = if rest.len() > PIECE {
+                Bytes::copy_from_slice(&rest.split_to(PIECE))
+            } else {
+                mem::take(&mut rest)
+            };
+            flow.at += piece.len() as u64;
+            let is_last = flow.at == flow.end;
+            let mut write = pin!(session.write_response_body(Some(piece), is_last));
+            let written = match once(write.as_mut()).await {
+                Poll::Ready(written) => written,
+                Poll::Pending => {
+                    let mut hold = Hold { show: &self.show, window, rest: &mut rest, held_ms: *held_ms };
+                    let mut result = Ok(());
+                    let write = async { result = write.await };
+                    let Some(took_ms) = hold.wait(flow, pin!(write)).await else { return false };
+                    *held_ms += took_ms;
+                    result
+                }
+            };
+            if written.is_err() {
+                return false;
             }
         }
         true
@@ -195,42 +292,6 @@ impl Pump<'_> {
             .look(&limits, is_down, || self.course.has_other(&(self.show.order)(Among::Best), node))
     }
 
-    /// Gives a piece to the viewer and says how many milliseconds the viewer let us wait. A window that has been held
-    /// up for too long is given up meanwhile. `None`: the viewer is gone.
-    async fn write(
-        &self,
-        session: &mut Session,
-        flow: &mut Flow,
-        piece: Bytes,
-        is_last: bool,
-        window: &mut Option<Window>,
-        held_ms: u64,
-    ) -> Option<u64> {
-        let config = self.show.config;
-        let mut write = pin!(session.write_response_body(Some(piece), is_last));
-        if let Poll::Ready(written) = once(write.as_mut()).await {
-            return written.is_ok().then_some(0);
-        }
-        let began = Instant::now();
-        let park_at = began + config.park_after.saturating_sub(Duration::from_millis(held_ms));
-        let leave_at = began + config.viewer_stall_timeout;
-        loop {
-            let is_held = window.as_ref().is_some_and(|window| window.left() > 0);
-            flow.timer.as_mut().reset(if is_held { park_at.min(leave_at) } else { leave_at });
-            tokio::select! {
-                biased;
-                written = &mut write => return written.is_ok().then(|| millis(began.elapsed())),
-                () = flow.timer.as_mut() => {
-                    if Instant::now() >= leave_at {
-                        return None;
-                    }
-                    (*window, flow.ahead) = (None, None);
-                    self.show.engine.parked();
-                }
-            }
-        }
-    }
-
     /// Asks for the window after this one while the last bytes of this one are on their way, if the viewer is quick
     /// enough to notice the difference.
     fn look_ahead(&self, flow: &mut Flow, window: &Window) {
@@ -242,6 +303,44 @@ impl Pump<'_> {
         if (self.show.order)(Among::Best).contains(&node) {
             flow.ahead =
                 Some(Ahead::start(self.show.engine, self.order(node, self.part(next, flow.end)), node, next));
+        }
+    }
+}
+
+/// A wait for the viewer.
+struct Hold<'a> {
+    show: &'a Show<'a>,
+    window: &'a mut Option<Window>,
+    rest: &'a mut Bytes,
+    /// How long the viewer has held the window up before.
+    held_ms: u64,
+}
+
+impl Hold<'_> {
+    /// Waits for the viewer to take something and says for how many milliseconds. When the window has been held up
+    /// for too long, its node is freed, and what was read of it is dropped. `None`: the viewer takes nothing.
+    async fn wait(&mut self, flow: &mut Flow, mut taken: Pin<&mut impl Future<Output = ()>>) -> Option<u64> {
+        let config = self.show.config;
+        let began = Instant::now();
+        let park_at = began + config.park_after.saturating_sub(Duration::from_millis(self.held_ms));
+        let leave_at = began + config.viewer_stall_timeout;
+        loop {
+            let holds = self.window.as_ref().is_some_and(|window| window.left() > 0) || flow.ahead.is_some();
+            let is_held = holds || self.window.is_some() && !self.rest.is_empty();
+            flow.timer.as_mut().reset(if is_held { park_at.min(leave_at) } else { leave_at });
+            tokio::select! {
+                biased;
+                () = &mut taken => return Some(millis(began.elapsed())),
+                () = flow.timer.as_mut() => {
+                    if Instant::now() >= leave_at {
+                        return None;
+                    }
+                    (*self.window, flow.ahead) = (None, None);
+                    *self.rest = Bytes::new();
+                    flow.buffer = BytesMut::new();
+                    self.show.engine.parked();
+                }
+            }
         }
     }
 }
