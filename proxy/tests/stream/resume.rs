@@ -84,6 +84,20 @@ async fn a_break_while_the_next_window_is_on_its_way_costs_no_byte() {
     }
 }
 
+/// The request for the next window finds the only slot taken, by the window before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_does_not_stand_in_its_own_way() {
+    for speaks in BOTH {
+        let stage = Staging::new(2, 2 * SIZE).up().await;
+        stage.near().set_slots(1);
+        let answer = midway(&stage, speaks).await;
+        whole(answer, stage.film, &format!("{speaks:?}")).await;
+        let is_busy = |seen: &Seen| seen.status == Some(429);
+        assert!(gets(stage.near()).iter().any(is_busy), "{speaks:?}: {:?}", gets(stage.near()));
+        assert_eq!((stage.resumes(), gets(&stage.nodes[1])), (0, Vec::new()), "{speaks:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_comes_back_is_used_again() {
     for speaks in BOTH {
