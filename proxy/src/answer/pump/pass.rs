@@ -189,10 +189,16 @@ impl Pump<'_> {
             min_bytes_per_s: config.min_rate.map_or(0, NonZeroU64::get),
         };
         let node = window.node();
-        let is_down = self.node(node).live.state() == State::Down;
-        window
-            .patience
-            .look(&limits, is_down, || self.course.has_other(&(self.show.order)(Among::Best), node))
+        let is_down = |node: usize| self.node(node).live.state() == State::Down;
+        let has_other = || {
+            let mut others = (self.show.order)(Among::Best);
+            if is_down(node) {
+                // While everything is down, the policy names nodes that are no better.
+                others.retain(|other| !is_down(*other));
+            }
+            self.course.has_other(&others, node)
+        };
+        window.patience.look(&limits, is_down(node), has_other)
     }
 
     /// Gives a piece to the viewer and says how many milliseconds the viewer let us wait. A window that has been held
