@@ -26,8 +26,8 @@ use crate::decide::resume::Failure;
 const PIECE: usize = 64 << 10;
 /// While a node is waited for, health and patience are looked at so often.
 const LOOK: Duration = Duration::from_millis(100);
-/// An end that follows after the viewer held us up for so long says nothing against the node: it has let go of a
-/// reader that did not read.
+/// The end of a window that the viewer held up for so long says nothing against the node: it has let go of a reader that
+/// did not read. What the kernels hold of it, many megabytes, comes before that end.
 const HELD_MS: u64 = 1_000;
 
 /// Where a film is between nodes and viewer.
