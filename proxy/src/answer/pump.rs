@@ -264,6 +264,8 @@ impl<'a> Pump<'a> {
             let node = ahead.node();
             match ahead.window().await {
                 Ok(window) => return Ok(window),
+                // The slot that it wanted may be the one that the window before it held, which is free by now.
+                Err(Failure::Busy) => {}
                 Err(failure) => self.fail(node, failure, flow.at),
             }
         }

@@ -3,8 +3,10 @@
 //! Absent on purpose: viewers and films, which differ from program to program.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -208,4 +210,17 @@ impl Drop for Running {
 pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
+}
+
+/// Finds a program on the `PATH`, or says on stderr that the story is skipped: a failure where the variable `required`
+/// is set.
+pub(crate) fn found(program: &str, required: &str, story: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
+    if found.is_none() {
+        assert!(std::env::var_os(required).is_none(), "{program} is not on the PATH, and {required} is set");
+        // Past the test harness, which keeps what a passing test prints.
+        let _ = writeln!(std::io::stderr(), "skipped: {story}: {program} is not on the PATH");
+    }
+    found
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::gates::{PATIENCE, Running, eventually, free_port};
+use crate::gates::{PATIENCE, Running, eventually, found, free_port};
 
 /// MinIO's own administrator.
 pub(crate) const ROOT: (&str, &str) = ("administrator", "administrator-secret");
@@ -14,6 +14,9 @@ pub(crate) const ROOT: (&str, &str) = ("administrator", "administrator-secret");
 pub(crate) const GATE: (&str, &str) = ("gate", "gate-secret-1");
 /// A user without any policy.
 pub(crate) const BARRED: (&str, &str) = ("barred", "barred-secret-1");
+
+/// Set where a story without MinIO is a failure.
+pub(crate) const REQUIRED: &str = "WATCHGATE_REQUIRE_MINIO";
 
 const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
 {"Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::movies/*"]},
@@ -27,20 +30,7 @@ pub(crate) struct Tools {
 
 /// Finds MinIO, or says on stderr that the story is skipped. In CI a skip is a failure.
 pub(crate) fn tools(story: &str) -> Option<Tools> {
-    Some(Tools { minio: found("minio", story)?, mc: found("mc", story)? })
-}
-
-/// Finds a program, or says on stderr that the story is skipped.
-pub(crate) fn found(program: &str, story: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
-    if found.is_none() {
-        let required = std::env::var_os("WATCHGATE_REQUIRE_MINIO").is_some();
-        assert!(!required, "{program} is not on the PATH, and WATCHGATE_REQUIRE_MINIO is set");
-        // Past the test harness, which keeps what a passing test prints.
-        let _ = writeln!(std::io::stderr(), "skipped: {story}: {program} is not on the PATH");
-    }
-    found
+    Some(Tools { minio: found("minio", REQUIRED, story)?, mc: found("mc", REQUIRED, story)? })
 }
 
 /// One MinIO server with a folder of its own.

@@ -10,7 +10,7 @@ use std::time::Instant;
 use reqwest::Method;
 use watchgate::sign::{Addressing, DayKey, HeaderRequest, Resource, Scheme, Target, TargetParts, link_time};
 
-use crate::minio_cluster::{self as cluster, Cluster, found, tools};
+use crate::minio_cluster::{self as cluster, Cluster, REQUIRED, tools};
 use crate::support::*;
 
 const INTERVAL_MS: u64 = 1000;
@@ -201,7 +201,7 @@ async fn wrong_keys_buckets_and_permissions_are_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_clock_is_named() {
     let Some(tools) = tools("a_wrong_clock_is_named") else { return };
-    let Some(faketime) = found("faketime", "a_wrong_clock_is_named") else { return };
+    let Some(faketime) = found("faketime", REQUIRED, "a_wrong_clock_is_named") else { return };
     let cluster = Cluster::start(&tools, 1).await;
     let setup =
         Setup::new().extra(&health()).node_with("ams", &cluster.nodes[0].endpoint(), cluster::GATE, "");

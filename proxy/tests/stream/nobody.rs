@@ -1,6 +1,7 @@
 //! When nobody can serve, or nobody any more: what the viewer is told before the first byte, and how it sees after it
 //! that the film is not whole.
 
+use tokio::task::JoinSet;
 use watchgate_node::{Fault, Lag, Node};
 
 use crate::gates::{AMSTERDAM, KEY, PATIENCE, SAO_PAULO, eventually};
@@ -32,16 +33,18 @@ async fn refused(mut answer: Answer, status: u16, stage: &Stage, what: &str) -> 
     answer.again()
 }
 
-/// All nodes fail before the first byte; the viewer asks with GET, a range and HEAD over both protocols.
-async fn all_fail(stage: &Stage, status: u16, what: &str) {
-    for speaks in BOTH {
-        let viewer = Viewer::connect(speaks, stage).await;
-        let viewer = refused(viewer.ask(&Ask::film()).await, status, stage, what).await;
-        let viewer = refused(viewer.ask(&Ask::film().range("bytes=-5")).await, status, stage, what).await;
-        let mut head = viewer.ask(&Ask::film().head()).await;
-        assert_eq!(head.status(), status, "HEAD {what}");
-        assert_eq!((head.end().await, head.bytes), (End::Whole, 0), "HEAD {what}");
-    }
+/// All nodes fail before the first byte; the viewer asks with GET, a range and HEAD.
+async fn all_fail(fault: Fault, status: u16, speaks: Speaks) {
+    let stage = Staging::new(2, SIZE).up().await;
+    stage.nodes.iter().for_each(|node| node.faults().set(fault.clone()));
+    let what = format!("{fault:?}, {speaks:?}");
+    let answer = Viewer::connect(speaks, &stage).await.ask(&Ask::film()).await;
+    assert_ne!(answer.header("retry-after"), "60", "MinIO's minute is not the viewer's: {what}");
+    let viewer = refused(answer, status, &stage, &what).await;
+    let viewer = refused(viewer.ask(&Ask::film().range("bytes=-5")).await, status, &stage, &what).await;
+    let mut head = viewer.ask(&Ask::film().head()).await;
+    assert_eq!(head.status(), status, "HEAD {what}");
+    assert_eq!((head.end().await, head.bytes), (End::Whole, 0), "HEAD {what}");
     for node in &stage.nodes {
         assert!(node.seen().iter().any(|seen| seen.path.ends_with(KEY)), "{what}: {node:?} was not asked");
     }
@@ -49,6 +52,7 @@ async fn all_fail(stage: &Stage, status: u16, what: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_of_all_nodes_are_502_and_late_ones_504() {
+    let mut rows = JoinSet::new();
     for (fault, status) in [
         (Fault::Status(503), 502),
         (Fault::Status(500), 502),
@@ -59,12 +63,11 @@ async fn failures_of_all_nodes_are_502_and_late_ones_504() {
         (Fault::DelayMs(60_000), 504),
         (Fault::DripHead(100), 504),
     ] {
-        let stage = Staging::new(2, SIZE).up().await;
-        stage.nodes.iter().for_each(|node| node.faults().set(fault.clone()));
-        all_fail(&stage, status, &format!("{fault:?}")).await;
-        let retry = Viewer::connect(Speaks::H1, &stage).await.ask(&Ask::film()).await;
-        assert_ne!(retry.header("retry-after"), "60", "MinIO's minute is not the viewer's: {fault:?}");
+        for speaks in BOTH {
+            rows.spawn(all_fail(fault.clone(), status, speaks));
+        }
     }
+    rows.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +112,7 @@ enum Holds {
 }
 
 /// The first node is the source if the story has one.
-async fn asked(source: bool, holds: &[Holds], viewer: &str) -> (Stage, Answer) {
+async fn with(source: bool, holds: &[Holds]) -> Stage {
     let mut staging = Staging::new(holds.len(), 1000).watchful();
     if source {
         staging = staging.with_source();
@@ -136,8 +139,7 @@ async fn asked(source: bool, holds: &[Holds], viewer: &str) -> (Stage, Answer) {
             _ => {}
         }
     }
-    let answer = Viewer::connect(Speaks::H1, &stage).await.ask(&Ask::film().from(viewer)).await;
-    (stage, answer)
+    stage
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,9 +171,10 @@ async fn a_film_is_unknown_only_on_the_word_of_somebody_who_knows() {
         (false, &[Down, Nothing, Film], 200),
     ];
     for (source, holds, status) in rows {
+        let stage = with(*source, holds).await;
         for viewer in [AMSTERDAM, SAO_PAULO] {
             let what = format!("source: {source}, {holds:?}, {viewer}");
-            let (stage, answer) = asked(*source, holds, viewer).await;
+            let answer = Viewer::connect(Speaks::H1, &stage).await.ask(&Ask::film().from(viewer)).await;
             if *status == 200 {
                 let mut answer = answer.shows(stage.film, 0);
                 assert_eq!((answer.status(), answer.end().await), (200, End::Whole), "{what}");
@@ -223,43 +226,46 @@ async fn cut(mut answer: Answer, stage: &Stage, what: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_all_nodes_die_in_the_middle_the_viewer_sees_it() {
-    for speaks in BOTH {
+    over_both(async |speaks| {
         let (stage, answer) = midway(speaks).await;
         for node in &stage.nodes {
             node.kill().await;
         }
         cut(answer, &stage, &format!("killed, {speaks:?}")).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_all_nodes_freeze_in_the_middle_the_viewer_is_let_go() {
-    for speaks in BOTH {
+    over_both(async |speaks| {
         let (stage, answer) = midway(speaks).await;
         stage.nodes.iter().for_each(Node::freeze);
         cut(answer, &stage, &format!("frozen, {speaks:?}")).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_bytes_of_the_same_name_are_not_glued_on() {
-    for speaks in BOTH {
-        for (size, seed) in [(SIZE, 8), (SIZE + 1, 7)] {
-            let nodes = vec![empty_node(0).await, empty_node(1).await];
-            nodes[0].put_generated(KEY, SIZE, 7).expect("the film");
-            nodes[1].put_generated(KEY, size, seed).expect("another film");
-            for node in &nodes {
-                node.set_bandwidth(Some(BANDWIDTH));
-            }
-            let stage = Staging::new(2, SIZE).before(nodes).await;
-            let mut answer =
-                Viewer::connect(speaks, &stage).await.ask(&Ask::film()).await.shows(stage.film, 0);
-            assert!(answer.until(1_000_000).await);
-            stage.near().kill().await;
-            cut(answer, &stage, &format!("{size} bytes of {seed}, {speaks:?}")).await;
-            assert!(!gets(&stage.nodes[1]).is_empty(), "it was asked");
+    let played = async |speaks, (size, seed)| {
+        let nodes = vec![empty_node(0).await, empty_node(1).await];
+        nodes[0].put_generated(KEY, SIZE, 7).expect("the film");
+        nodes[1].put_generated(KEY, size, seed).expect("another film");
+        for node in &nodes {
+            node.set_bandwidth(Some(BANDWIDTH));
         }
-    }
+        let stage = Staging::new(2, SIZE).before(nodes).await;
+        let mut answer = Viewer::connect(speaks, &stage).await.ask(&Ask::film()).await.shows(stage.film, 0);
+        assert!(answer.until(1_000_000).await);
+        stage.near().kill().await;
+        cut(answer, &stage, &format!("{size} bytes of {seed}, {speaks:?}")).await;
+        assert!(!gets(&stage.nodes[1]).is_empty(), "it was asked");
+    };
+    over_both(async |speaks| {
+        tokio::join!(played(speaks, (SIZE, 8)), played(speaks, (SIZE + 1, 7)));
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,6 +57,39 @@ async fn a_paused_viewer_frees_the_slot_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_paused_viewer_holds_the_slot_no_longer_than_the_parking_time() {
+    const PARK_AFTER: Duration = Duration::from_secs(2);
+    /// No kernel holds so much: the node has to wait.
+    const LARGE: u64 = 14 << 20;
+    over_both(async |speaks| {
+        let stage = Staging::new(2, SIZE).stream("park_after", "\"2s\"").up().await;
+        let near = stage.near();
+        // Slower than the viewer, who gets large windows then.
+        near.set_bandwidth(Some(10_000_000));
+        let mut paused = watching(&stage, speaks, 1).await;
+        let stuck = || {
+            let last = gets(near).pop().expect("it was asked");
+            !last.finished && last.sent + LARGE < wanted(&last, stage.film)
+        };
+        while !stuck() {
+            assert!(paused.until(paused.bytes + 1_000_000).await, "{speaks:?}: no window grew so large");
+        }
+        let began = Instant::now();
+        no_slot_held(near).await;
+        let took = began.elapsed();
+        assert!(took < PARK_AFTER + Duration::from_secs(1), "{speaks:?}: {took:?}");
+        let last = gets(near).pop().expect("it was asked");
+        assert!(last.sent < wanted(&last, stage.film), "{speaks:?}: it was given up: {last:?}");
+        let lasted = Duration::from_millis(last.lasted_ms.expect("it is over"));
+        assert!(lasted < PARK_AFTER + Duration::from_millis(1500), "{speaks:?}: {last:?}");
+        assert_eq!(stage.count("watchgate_parks_total", &[]), 1);
+        assert!(paused.until(paused.bytes + 5_000_000).await, "{speaks:?}: it goes on");
+        nobody_blamed(&stage);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_paused_viewers_hold_no_slot() {
     let stage = staging().up().await;
     stage.near().set_slots(10);
@@ -75,7 +108,7 @@ async fn many_paused_viewers_hold_no_slot() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_viewer_never_holds_a_slot_for_long() {
     const PACE: u64 = 2_000_000;
-    for speaks in BOTH {
+    over_both(async |speaks| {
         let stage = staging().up().await;
         let mut slow = watching(&stage, speaks, 100_000).await;
         let began = Instant::now();
@@ -97,12 +130,13 @@ async fn a_slow_viewer_never_holds_a_slot_for_long() {
         let most = 20 + 8 * usize::try_from(took.as_secs()).expect("seconds");
         assert!(gets.len() <= most, "{speaks:?}: {} requests in {took:?}", gets.len());
         nobody_blamed(&stage);
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_that_reads_nothing_is_let_go() {
-    for speaks in BOTH {
+    over_both(async |speaks| {
         let stage = staging().stream("viewer_stall_timeout", "\"1s\"").up().await;
         let mut asleep = watching(&stage, speaks, 1_000_000).await;
         eventually("it is let go", || {
@@ -114,20 +148,25 @@ async fn a_viewer_that_reads_nothing_is_let_go() {
         assert!(asleep.bytes < SIZE);
         assert_eq!(stage.count("watchgate_streams", &[]), 0);
         nobody_blamed(&stage);
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_but_reading_viewer_is_not_let_go() {
-    let watched = async |speaks| {
-        // A kernel wakes a writer only once a good part of its buffer, up to 4 MB, is free: seconds at this pace.
-        let stage = staging().stream("viewer_stall_timeout", "\"10s\"").up().await;
+    /// Slow enough that an unread buffer of a kernel's usual 4 MB would look like a viewer who sleeps.
+    const PACE: u64 = 400_000;
+    const STALL_S: u64 = 3;
+    over_both(async |speaks| {
+        let stage = staging().stream("viewer_stall_timeout", &format!("\"{STALL_S}s\"")).up().await;
         let mut slow = watching(&stage, speaks, 100_000).await;
-        slow.paced(500_000, 7_500_000).await;
+        let began = Instant::now();
+        slow.paced(PACE, 100_000 + 3 * STALL_S * PACE).await;
+        assert!(began.elapsed() > Duration::from_secs(2 * STALL_S), "the story is of a slow viewer");
         assert!(slow.until(30_000_000).await, "{speaks:?}");
         nobody_blamed(&stage);
-    };
-    tokio::join!(watched(Speaks::H1), watched(Speaks::H2));
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,28 +186,50 @@ async fn a_viewer_that_leaves_costs_the_node_little() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_that_leaves_is_noticed_while_a_node_is_waited_for() {
-    for (speaks, fault) in [
-        (Speaks::H1, Fault::StallAfter(60_000)),
-        (Speaks::H2, Fault::StallAfter(60_000)),
-        (Speaks::H1, Fault::DripHead(100)),
-        (Speaks::H2, Fault::DripHead(100)),
-    ] {
+    let stage = async || {
         let staging = staging().stream("stall_timeout", "\"10m\"").stream("first_byte_timeout", "\"10m\"");
-        let stage = staging.stream("min_rate", "\"0KiB\"").up().await;
-        let waits_for_head = matches!(fault, Fault::DripHead(_));
-        stage.near().faults().set(fault);
-        if waits_for_head {
+        staging.stream("min_rate", "\"0KiB\"").up().await
+    };
+    let noticed = async |stage: &Stage, what: &str| {
+        let left = Instant::now();
+        no_slot_held(stage.near()).await;
+        assert!(left.elapsed() < Duration::from_secs(5), "{what}: {:?}", left.elapsed());
+        let line = |line: &serde_json::Value| line["watchgate.outcome"] == "viewer_left";
+        eventually("the access line tells", || stage.lines().iter().any(line)).await;
+        nobody_blamed(stage);
+    };
+    over_both(async |speaks| {
+        for fault in [Fault::DripHead(10), Fault::DelayMs(600_000)] {
+            let stage = stage().await;
+            stage.near().faults().set(fault.clone());
             let asking = async { Viewer::connect(speaks, &stage).await.tell(&Ask::film()).await };
             tokio::select! {
                 _ = asking => panic!("no head is whole in so short a time"),
                 () = eventually("the node is asked", || stage.near().in_flight() == 1) => {}
             }
-        } else {
-            drop(watching(&stage, speaks, 60_000).await);
+            noticed(&stage, &format!("{fault:?}, {speaks:?}")).await;
         }
-        no_slot_held(stage.near()).await;
-        nobody_blamed(&stage);
-    }
+        // In the middle of a window, and where the next one begins.
+        for fault in [Fault::StallAfter(60_000), Fault::DelayMs(600_000), Fault::DripHead(10)] {
+            let stage = stage().await;
+            stage.near().set_bandwidth(Some(4_000_000));
+            let mut answer = watching(&stage, speaks, 1).await;
+            stage.near().faults().set(fault.clone());
+            // At most the first window comes.
+            let reading = answer.until(20_000_000);
+            let stuck = |node: &Node| {
+                let gets = gets(node);
+                gets.len() > 1 && gets.iter().any(|seen| !seen.finished)
+            };
+            tokio::select! {
+                _ = reading => panic!("the node gives no more"),
+                () = eventually("the next window is waited for", || stuck(stage.near())) => {}
+            }
+            drop(answer);
+            noticed(&stage, &format!("then {fault:?}, {speaks:?}")).await;
+        }
+    })
+    .await;
 }
 
 /// Collects what is logged at `WARN` and above.

@@ -33,17 +33,9 @@ fn sent(node: &Node) -> u64 {
     gets(node).iter().map(|seen| seen.sent).sum()
 }
 
-/// Bytes that a request's `Range` wants of the film.
-fn wanted(seen: &Seen, film: Film) -> u64 {
-    let range = seen.range.as_deref().and_then(|range| range.strip_prefix("bytes=")).expect("a range");
-    let (first, last) = range.split_once('-').expect("a range");
-    let first: u64 = first.parse().expect("a number");
-    last.parse().unwrap_or(u64::MAX).min(film.size - 1) + 1 - first
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_film_survives_one_failure_after_the_other() {
-    for speaks in BOTH {
+    over_both(async |speaks| {
         // Each node breaks in each of its answers; two failures in a row without a byte would end the film.
         let stage = Staging::new(3, 2_000_000).stream("attempts", "2").up().await;
         let faults = [Fault::ResetAfter(60_000), Fault::CloseAfter(50_000), Fault::StallAfter(40_000)];
@@ -54,39 +46,59 @@ async fn a_film_survives_one_failure_after_the_other() {
         whole(answer, stage.film, &format!("{speaks:?}")).await;
         let resumes = stage.resumes();
         assert!(resumes >= 30, "2 MB in pieces of at most 60 kB, but {resumes} resumes");
-    }
+    })
+    .await;
 }
 
 /// A gate may ask for a window before it needs it. That one is of no use when the window before it breaks.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_break_while_the_next_window_is_on_its_way_costs_no_byte() {
-    for speaks in BOTH {
-        for blow in ["reset", "close", "freeze"] {
-            let stage = Staging::new(2, 3 * SIZE).up().await;
-            let near = stage.near();
-            let mut answer = midway(&stage, speaks).await;
-            let two_answers = |near: &Node| {
-                let open: Vec<Seen> = gets(near).into_iter().filter(|seen| !seen.finished).collect();
-                open.len() == 2 && open.iter().all(|seen| seen.sent > 0)
-            };
-            let strike = async {
-                near.wait_until(two_answers, PATIENCE).await.expect("the next window is asked for early");
-                match blow {
-                    "reset" => near.cut_connections(Cut::Reset).await,
-                    "close" => near.cut_connections(Cut::Close).await,
-                    _ => near.freeze(),
-                }
-            };
-            let (end, ()) = tokio::join!(answer.end(), strike);
-            assert_eq!((end, answer.bytes), (End::Whole, stage.film.size), "{speaks:?}, {blow}");
-            assert!(stage.resumes_from(near) >= 1, "{speaks:?}, {blow}");
-        }
-    }
+    let struck = async |speaks, blow| {
+        let stage = Staging::new(2, 3 * SIZE).up().await;
+        let near = stage.near();
+        let mut answer = midway(&stage, speaks).await;
+        let two_answers = |near: &Node| {
+            let open: Vec<Seen> = gets(near).into_iter().filter(|seen| !seen.finished).collect();
+            open.len() == 2 && open.iter().all(|seen| seen.sent > 0)
+        };
+        let strike = async {
+            near.wait_until(two_answers, PATIENCE).await.expect("the next window is asked for early");
+            match blow {
+                "reset" => near.cut_connections(Cut::Reset).await,
+                "close" => near.cut_connections(Cut::Close).await,
+                _ => near.freeze(),
+            }
+            // The blow fell; the rest may come at full speed.
+            stage.nodes[1].set_bandwidth(None);
+        };
+        let (end, ()) = tokio::join!(answer.end(), strike);
+        assert_eq!((end, answer.bytes), (End::Whole, stage.film.size), "{speaks:?}, {blow}");
+        assert!(stage.resumes_from(near) >= 1, "{speaks:?}, {blow}");
+    };
+    over_both(async |speaks| {
+        tokio::join!(struck(speaks, "reset"), struck(speaks, "close"), struck(speaks, "freeze"));
+    })
+    .await;
+}
+
+/// The request for the next window finds the only slot taken, by the window before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_does_not_stand_in_its_own_way() {
+    over_both(async |speaks| {
+        let stage = Staging::new(2, 2 * SIZE).up().await;
+        stage.near().set_slots(1);
+        let answer = midway(&stage, speaks).await;
+        whole(answer, stage.film, &format!("{speaks:?}")).await;
+        let is_busy = |seen: &Seen| seen.status == Some(429);
+        assert!(gets(stage.near()).iter().any(is_busy), "{speaks:?}: {:?}", gets(stage.near()));
+        assert_eq!((stage.resumes(), gets(&stage.nodes[1])), (0, Vec::new()), "{speaks:?}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_comes_back_is_used_again() {
-    for speaks in BOTH {
+    over_both(async |speaks| {
         let stage = Staging::new(2, SIZE).watchful().up().await;
         let [near, far] = &stage.nodes[..] else { panic!("two nodes") };
         let mut answer = midway(&stage, speaks).await;
@@ -100,7 +112,8 @@ async fn a_node_that_comes_back_is_used_again() {
         whole(answer, stage.film, &format!("{speaks:?}")).await;
         assert!(sent(near) > before, "the near node goes on again");
         assert!(stage.resumes_from(near) >= 1 && stage.resumes_from(far) >= 1);
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +140,7 @@ async fn a_stale_connection_is_nobodys_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn draining_moves_a_stream_at_its_next_window() {
-    for speaks in BOTH {
+    over_both(async |speaks| {
         let stage = Staging::new(2, SIZE).stream("window", "\"512KiB\"").up().await;
         let [near, far] = &stage.nodes[..] else { panic!("two nodes") };
         let answer = midway(&stage, speaks).await;
@@ -137,12 +150,13 @@ async fn draining_moves_a_stream_at_its_next_window() {
         for seen in gets(near) {
             assert_eq!(seen.sent, wanted(&seen, stage.film), "no window is cut short: {seen:?}");
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_node_is_left_when_it_stalls() {
-    for speaks in BOTH {
+    over_both(async |speaks| {
         let stage = Staging::new(2, SIZE).up().await;
         let answer = midway(&stage, speaks).await;
         stage.near().freeze();
@@ -151,19 +165,21 @@ async fn a_frozen_node_is_left_when_it_stalls() {
         assert!(stage.resumes_from(stage.near()) >= 1);
         // The rest takes 3 s; ten more are for a busy machine.
         assert!(frozen.elapsed() < Duration::from_secs(13), "{:?}", frozen.elapsed());
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verdict_moves_the_streams_that_wait() {
-    for speaks in BOTH {
+    over_both(async |speaks| {
         let stage = Staging::new(2, SIZE).watchful().stream("stall_timeout", "\"10m\"").up().await;
         let answer = midway(&stage, speaks).await;
         stage.near().freeze();
         whole(answer, stage.film, &format!("{speaks:?}")).await;
         stage.gate.until_state("ams", "down", None).await;
         assert!(stage.resumes_from(stage.near()) >= 1);
-    }
+    })
+    .await;
 }
 
 /// What happens to a film's name while the film plays.
@@ -186,23 +202,25 @@ async fn a_version_that_was_begun_plays_to_its_end() {
     let delete = |node: &Node| {
         node.delete(KEY).expect("a marker");
     };
-    for speaks in BOTH {
-        for change in [&overwrite as &dyn Fn(&Node), &delete] {
-            let (stage, answer) = renamed_under_way(Staging::new(2, SIZE), speaks, change).await;
-            // The version is on the other node, too.
-            stage.near().kill().await;
-            whole(answer, stage.film, &format!("{speaks:?}")).await;
-            let gets: Vec<Seen> = stage.nodes.iter().flat_map(gets).collect();
-            let pinned = |seen: &&Seen| seen.query.as_ref().is_some_and(|query| query.contains("versionId="));
-            assert_eq!(gets.iter().filter(pinned).count(), gets.len() - 1, "all but the first: {gets:?}");
-            assert!(gets.iter().skip(1).all(|seen| seen.headers.contains_key("if-match")), "{gets:?}");
-        }
-    }
+    let changed = async |speaks, change: fn(&Node)| {
+        let (stage, answer) = renamed_under_way(Staging::new(2, SIZE), speaks, change).await;
+        // The version is on the other node, too.
+        stage.near().kill().await;
+        whole(answer, stage.film, &format!("{speaks:?}")).await;
+        let gets: Vec<Seen> = stage.nodes.iter().flat_map(gets).collect();
+        let pinned = |seen: &&Seen| seen.query.as_ref().is_some_and(|query| query.contains("versionId="));
+        assert_eq!(gets.iter().filter(pinned).count(), gets.len() - 1, "all but the first: {gets:?}");
+        assert!(gets.iter().skip(1).all(|seen| seen.headers.contains_key("if-match")), "{gets:?}");
+    };
+    over_both(async |speaks| {
+        tokio::join!(changed(speaks, overwrite), changed(speaks, delete));
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_pinning_another_version_is_never_mixed_in() {
-    for speaks in BOTH {
+    over_both(async |speaks| {
         let staging = Staging::new(2, SIZE).stream("pin_version", "false");
         let (stage, mut answer) = renamed_under_way(staging, speaks, |node| {
             node.put_generated(KEY, SIZE, 8).expect("another film");
@@ -213,14 +231,13 @@ async fn without_pinning_another_version_is_never_mixed_in() {
         let gets: Vec<Seen> = stage.nodes.iter().flat_map(gets).collect();
         assert!(gets.iter().all(|seen| seen.query.is_none()), "{gets:?}");
         assert!(gets.iter().any(|seen| seen.status == Some(412)), "If-Match protects: {gets:?}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_versions_if_match_protects_and_an_old_copy_goes_on() {
-    for (speaks, has_old_copy) in
-        [(Speaks::H1, true), (Speaks::H1, false), (Speaks::H2, true), (Speaks::H2, false)]
-    {
+    let played = async |speaks, has_old_copy: bool| {
         let mut nodes = Vec::new();
         for (city, ..) in [CITIES[0], CITIES[2]] {
             let builder = Node::builder(city).credential("gate", "gate-secret").bucket("movies");
@@ -240,12 +257,16 @@ async fn without_versions_if_match_protects_and_an_old_copy_goes_on() {
             assert_eq!(answer.bytes, SIZE);
             assert!(sent(&stage.nodes[1]) > 0);
         }
-    }
+    };
+    over_both(async |speaks| {
+        tokio::join!(played(speaks, true), played(speaks, false));
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_made_by_hand_continue_each_other() {
-    for speaks in BOTH {
+    over_both(async |speaks| {
         // The same bytes and tag, but not by replication: each node has a version id of its own.
         let nodes = vec![empty_node(0).await, empty_node(1).await];
         let ids: Vec<String> =
@@ -256,7 +277,8 @@ async fn copies_made_by_hand_continue_each_other() {
         stage.near().kill().await;
         whole(answer, stage.film, &format!("{speaks:?}")).await;
         assert!(sent(&stage.nodes[1]) > 0);
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use watchgate::access_log::AccessLog;
 use watchgate::config::LogFormat;
-use watchgate_node::{Lag, Node, Seen};
+use watchgate_node::{Content, Lag, Node, Put, Seen};
 
 use crate::gates::{KEY, PATIENCE, Setup, TestGate};
 use crate::host::Host;
@@ -89,11 +89,22 @@ impl Staging {
     }
 
     pub(crate) async fn up(self) -> Stage {
+        let Film { size, seed } = self.film;
+        self.holding(Content::Generated { size, seed }).await
+    }
+
+    /// The nodes hold this film in place of a generated one.
+    pub(crate) async fn up_with(self, film: Vec<u8>) -> Stage {
+        self.holding(Content::Bytes(film.into())).await
+    }
+
+    async fn holding(self, content: Content) -> Stage {
         let mut nodes = Vec::new();
         for number in 0..self.nodes {
             nodes.push(empty_node(number).await);
         }
-        nodes[0].put_generated(KEY, self.film.size, self.film.seed).expect("the film");
+        let put = Put { content, content_type: "video/mp4".to_owned(), etag: None };
+        nodes[0].put_as(KEY, put).expect("the film");
         for replica in &nodes[1..] {
             nodes[0].replicate_to(replica, Lag::After(Duration::ZERO));
             replica.wait_until(|node| node.has(KEY), PATIENCE).await.expect("replicated");
@@ -192,6 +203,14 @@ pub(crate) async fn empty_node(number: usize) -> Node {
 /// Requests for the body of a film that the node has seen.
 pub(crate) fn gets(node: &Node) -> Vec<Seen> {
     node.seen().into_iter().filter(|seen| seen.method == "GET" && seen.path.ends_with(KEY)).collect()
+}
+
+/// Bytes that a request's `Range` wants of the film.
+pub(crate) fn wanted(seen: &Seen, film: Film) -> u64 {
+    let range = seen.range.as_deref().and_then(|range| range.strip_prefix("bytes=")).expect("a range");
+    let (first, last) = range.split_once('-').expect("a range");
+    let first: u64 = first.parse().expect("a number");
+    last.parse().unwrap_or(u64::MAX).min(film.size - 1) + 1 - first
 }
 
 /// What the access log writes.

@@ -29,6 +29,11 @@ pub(crate) enum Speaks {
 
 pub(crate) const BOTH: [Speaks; 2] = [Speaks::H1, Speaks::H2];
 
+/// Plays a story over both protocols at once: where one waits, the other goes on.
+pub(crate) async fn over_both(story: impl AsyncFn(Speaks)) {
+    tokio::join!(story(Speaks::H1), story(Speaks::H2));
+}
+
 /// A request before it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {

@@ -28,8 +28,8 @@ use crate::decide::resume::Failure;
 const PIECE: usize = 64 << 10;
 /// While a node is waited for, health and patience are looked at so often.
 const LOOK: Duration = Duration::from_millis(100);
-/// An end that follows after the viewer held us up for so long says nothing against the node: it has let go of a
-/// reader that did not read.
+/// The end of a window that the viewer held up for so long says nothing against the node: it has let go of a reader that
+/// did not read. What the kernels hold of it, many megabytes, comes before that end.
 const HELD_MS: u64 = 1_000;
 
 /// Where a film is between nodes and viewer.
@@ -286,10 +286,16 @@ impl Pump<'_> {
             min_bytes_per_s: config.min_rate.map_or(0, NonZeroU64::get),
         };
         let node = window.node();
-        let is_down = self.node(node).live.state() == State::Down;
-        window
-            .patience
-            .look(&limits, is_down, || self.course.has_other(&(self.show.order)(Among::Best), node))
+        let is_down = |node: usize| self.node(node).live.state() == State::Down;
+        let has_other = || {
+            let mut others = (self.show.order)(Among::Best);
+            if is_down(node) {
+                // While everything is down, the policy names nodes that are no better.
+                others.retain(|other| !is_down(*other));
+            }
+            self.course.has_other(&others, node)
+        };
+        window.patience.look(&limits, is_down(node), has_other)
     }
 
     /// Asks for the window after this one while the last bytes of this one are on their way, if the viewer is quick

@@ -67,7 +67,7 @@ impl Window {
         self.body.left()
     }
 
-    /// How long the viewer held up what was read last.
+    /// The longest time for which the viewer held it up.
     pub(super) fn held_ms(&self) -> u64 {
         self.held_ms
     }
@@ -80,7 +80,7 @@ impl Window {
 
     /// What was read is with the viewer, who let us wait for so long.
     pub(super) fn held(&mut self, ms: u64) {
-        self.held_ms = ms;
+        self.held_ms = self.held_ms.max(ms);
     }
 
     /// It is through: its connection is free, and the node did well.
