@@ -6,6 +6,7 @@
 //! (`decide::resume`).
 
 mod body;
+mod buffer;
 mod engine;
 mod hedge;
 mod open;

@@ -80,11 +80,11 @@ impl Pace {
         self.read = (self.read * 2).min(READ_MAX);
     }
 
-    /// How many bytes before a window's end the next one is asked for, so that a viewer at speed finds no hole
-    /// between them; 0 for a viewer that does not keep up.
+    /// Whether the next window is asked for while `left` bytes of this one are still to come, so that a viewer at speed
+    /// finds no hole between them. Never for a viewer that does not keep up.
     #[must_use]
-    pub fn ahead(&self) -> u64 {
-        if self.window >= AT_SPEED { self.window / 8 } else { 0 }
+    pub fn is_ahead(&self, left: u64) -> bool {
+        self.window >= AT_SPEED && left <= self.window / 8
     }
 }
 
@@ -126,9 +126,10 @@ mod tests {
         (0..9).for_each(|_| pace.took_window(CAP, 0));
         (0..9).for_each(|_| pace.took_read());
         assert_eq!((pace.read(), pace.window(0, u64::MAX)), (READ_MAX, CAP));
-        assert_eq!(pace.ahead(), CAP / 8);
+        assert!(pace.is_ahead(CAP / 8) && !pace.is_ahead(CAP / 8 + 1));
         pace.parked();
-        assert_eq!((pace.read(), pace.window(0, u64::MAX), pace.ahead()), (READ_MIN, WINDOW_MIN, 0));
+        assert_eq!((pace.read(), pace.window(0, u64::MAX)), (READ_MIN, WINDOW_MIN));
+        assert!(!pace.is_ahead(0), "not for a slow viewer, not even at the end");
     }
 
     #[test]
@@ -169,7 +170,6 @@ mod tests {
                 let window = pace.window(at, left);
                 prop_assert!((1..=left).contains(&window));
                 prop_assert!(window <= cap + WINDOW_MIN);
-                prop_assert!(pace.ahead() < window.max(BLOCK));
             }
         }
     }

@@ -9,10 +9,12 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use pingora::connectors::TransportConnector;
 use pingora::protocols::Stream;
 use tokio::io::AsyncReadExt;
+
+use super::buffer::{Buffers, Chunk};
 
 /// How long an unused connection to a node is kept: less than the 30 s after which `MinIO` closes it.
 pub(super) const IDLE: Duration = Duration::from_secs(20);
@@ -45,46 +47,41 @@ impl Body {
         }
     }
 
-    /// Reads what there is, at least one byte and at most `most`, using `buffer` and leaving it for the next read.
-    /// Nothing is lost if this is dropped.
+    /// Reads what there is, at least one byte and at most `most`. No buffer is held while nothing is there, and nothing
+    /// is lost if this is dropped.
     ///
     /// # Errors
     /// The connection failed, or ended before the body did.
-    pub(super) async fn read(&mut self, buffer: &mut BytesMut, most: usize) -> io::Result<Bytes> {
+    pub(super) async fn read(&mut self, buffers: &Buffers, most: usize) -> io::Result<Chunk> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
-        let bytes = if self.early.is_empty() {
-            if buffer.capacity() > 2 * most {
-                // What a viewer at speed needed is too much for one who is not.
-                *buffer = BytesMut::new();
-            }
-            buffer.reserve(most);
-            poll_fn(|cx| self.fill(cx, buffer, most)).await?;
-            buffer.split().freeze()
+        let chunk = if self.early.is_empty() {
+            poll_fn(|cx| self.fill(cx, buffers, most)).await?
         } else {
-            self.early.split_to(most.min(self.early.len()))
+            let mut chunk = buffers.chunk();
+            chunk.room().extend_from_slice(&self.early.split_to(most.min(self.early.len())));
+            chunk
         };
-        self.left -= bytes.len() as u64;
-        Ok(bytes)
+        self.left -= chunk.rest().len() as u64;
+        Ok(chunk)
     }
 
     /// Reads until the piece is full or nothing more is there. Over TLS a read gives one record of 16 KiB.
-    fn fill(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut, most: usize) -> Poll<io::Result<()>> {
-        while buffer.len() < most {
-            let room = most - buffer.len();
-            let mut piece = (&mut *buffer).limit(room);
-            let read = pin!(self.stream.read_buf(&mut piece)).poll(cx);
-            match read {
-                Poll::Pending if buffer.is_empty() => return Poll::Pending,
-                Poll::Ready(Err(error)) if buffer.is_empty() => return Poll::Ready(Err(error)),
-                // What came before an end or an error is the viewer's; the next read meets it again.
-                Poll::Pending | Poll::Ready(Err(_) | Ok(0)) => break,
-                Poll::Ready(Ok(_)) => {}
+    fn fill(&mut self, cx: &mut Context<'_>, buffers: &Buffers, most: usize) -> Poll<io::Result<Chunk>> {
+        let mut chunk = buffers.chunk();
+        loop {
+            let read = chunk.rest().len();
+            if read == most {
+                return Poll::Ready(Ok(chunk));
             }
-        }
-        if buffer.is_empty() {
-            Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()))
-        } else {
-            Poll::Ready(Ok(()))
+            let mut room = chunk.room().limit(most - read);
+            match pin!(self.stream.read_buf(&mut room)).poll(cx) {
+                Poll::Ready(Ok(1..)) => {}
+                // What came before an end or an error is the viewer's; the next read meets it again.
+                _ if read > 0 => return Poll::Ready(Ok(chunk)),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use pingora::connectors::{ConnectorOptions, TransportConnector};
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
+use super::buffer::Buffers;
 use super::hedge::Budget;
 use super::open::{self, Opened, Order};
 use crate::clock::Clock;
@@ -21,6 +22,7 @@ const POOL_CONNECTIONS: usize = 1024;
 pub struct Engine {
     connector: TransportConnector,
     clock: Clock,
+    buffers: Buffers,
     hedges: Budget,
     hedged: [IntCounter; 3],
     parks: IntCounter,
@@ -53,10 +55,15 @@ impl Engine {
         Ok(Self {
             connector: TransportConnector::new(Some(ConnectorOptions::new(POOL_CONNECTIONS))),
             clock,
+            buffers: Buffers::new(),
             hedges: Budget::new(),
             hedged: WON.map(|won| hedges.with_label_values(&[won])),
             parks,
         })
+    }
+
+    pub(super) fn buffers(&self) -> &Buffers {
+        &self.buffers
     }
 
     pub(super) fn connector(&self) -> &TransportConnector {

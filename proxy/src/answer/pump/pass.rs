@@ -12,10 +12,11 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use pingora_proxy::Session;
 use tokio::time::{Instant, Sleep};
 
+use super::buffer::Chunk;
 use super::window::{Ahead, Window};
 use super::{Among, Pump, Show};
 use crate::answer::wire::{self, Wire};
@@ -38,7 +39,6 @@ pub(super) struct Flow {
     pub(super) at: u64,
     pub(super) end: u64,
     pub(super) ahead: Option<Ahead>,
-    buffer: BytesMut,
     /// How long the viewer let us wait since the last window.
     waited_ms: u64,
     /// For whatever is waited for now.
@@ -48,7 +48,7 @@ pub(super) struct Flow {
 impl Flow {
     pub(super) fn new(at: u64, end: u64) -> Self {
         let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Self { at, end, ahead: None, buffer: BytesMut::new(), waited_ms: 0, timer }
+        Self { at, end, ahead: None, waited_ms: 0, timer }
     }
 }
 
@@ -143,7 +143,7 @@ impl Pump<'_> {
         held_ms: &mut u64,
     ) -> bool {
         let Some(wire) = Wire::of(session).filter(|wire| !wire.has_room()) else { return true };
-        let mut hold = Hold { show: &self.show, window, rest: &mut Bytes::new(), held_ms: *held_ms };
+        let mut hold = Hold { show: &self.show, window, rest: None, held_ms: *held_ms };
         let took_ms = hold.wait(flow, pin!(wire.writable())).await;
         *held_ms += took_ms.unwrap_or(0);
         took_ms.is_some()
@@ -155,22 +155,19 @@ impl Pump<'_> {
         &self,
         session: &mut Session,
         flow: &mut Flow,
-        read: Bytes,
+        mut read: Chunk,
         window: &mut Option<Window>,
         held_ms: &mut u64,
     ) -> bool {
         let sent_bytes = window.as_ref().map(|window| self.node(window.node()).metrics.sent_bytes.clone());
         let at = flow.at;
         let is_there = if Wire::of(session).is_some() {
-            self.write_directly(session, flow, read, window, held_ms).await
+            self.write_directly(session, flow, &mut read, window, held_ms).await
         } else {
-            self.write_pieces(session, flow, read, window, held_ms).await
+            self.write_pieces(session, flow, &mut read, window, held_ms).await
         };
         if let Some(sent_bytes) = sent_bytes {
             sent_bytes.inc_by(flow.at - at);
-        }
-        if window.is_none() {
-            flow.buffer = BytesMut::new();
         }
         is_there
     }
@@ -180,23 +177,24 @@ impl Pump<'_> {
         &self,
         session: &mut Session,
         flow: &mut Flow,
-        mut rest: Bytes,
+        rest: &mut Chunk,
         window: &mut Option<Window>,
         held_ms: &mut u64,
     ) -> bool {
-        while !rest.is_empty() {
+        while !rest.rest().is_empty() {
             let Some(wire) = Wire::of(session) else { return false };
-            match wire.try_write(&rest) {
+            match wire.try_write(rest.rest()) {
                 Ok(0) => return false,
                 Ok(taken) => {
-                    let sent = rest.split_to(taken);
-                    flow.at += sent.len() as u64;
-                    if wire::account(session, sent, flow.at == flow.end).await.is_err() {
+                    rest.advance(taken);
+                    flow.at += taken as u64;
+                    if wire::account(session, taken, flow.at == flow.end).await.is_err() {
                         return false;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let mut hold = Hold { show: &self.show, window, rest: &mut rest, held_ms: *held_ms };
+                    let mut hold =
+                        Hold { show: &self.show, window, rest: Some(&mut *rest), held_ms: *held_ms };
                     let Some(took_ms) = hold.wait(flow, pin!(wire.writable())).await else { return false };
                     *held_ms += took_ms;
                 }
@@ -212,23 +210,22 @@ impl Pump<'_> {
         &self,
         session: &mut Session,
         flow: &mut Flow,
-        mut rest: Bytes,
+        rest: &mut Chunk,
         window: &mut Option<Window>,
         held_ms: &mut u64,
     ) -> bool {
-        while !rest.is_empty() {
-            let piece = if rest.len() > PIECE {
-                Bytes::copy_from_slice(&rest.split_to(PIECE))
-            } else {
-                mem::take(&mut rest)
-            };
+        while !rest.rest().is_empty() {
+            let next = rest.rest();
+            let piece = Bytes::copy_from_slice(&next[..next.len().min(PIECE)]);
+            rest.advance(piece.len());
             flow.at += piece.len() as u64;
             let is_last = flow.at == flow.end;
             let mut write = pin!(session.write_response_body(Some(piece), is_last));
             let written = match once(write.as_mut()).await {
                 Poll::Ready(written) => written,
                 Poll::Pending => {
-                    let mut hold = Hold { show: &self.show, window, rest: &mut rest, held_ms: *held_ms };
+                    let mut hold =
+                        Hold { show: &self.show, window, rest: Some(&mut *rest), held_ms: *held_ms };
                     let mut result = Ok(());
                     let write = async { result = write.await };
                     let Some(took_ms) = hold.wait(flow, pin!(write)).await else { return false };
@@ -249,21 +246,21 @@ impl Pump<'_> {
         session: &mut Session,
         window: &mut Window,
         flow: &mut Flow,
-    ) -> Result<Bytes, Nothing> {
+    ) -> Result<Chunk, Nothing> {
         let most = self.pace.read();
         let cut = |_| Nothing::Failed(Failure::Cut);
-        if let Poll::Ready(read) = once(pin!(window.body.read(&mut flow.buffer, most))).await {
-            return read.inspect(|bytes| window.patience.got(bytes.len() as u64, 0)).map_err(cut);
+        if let Poll::Ready(read) = once(pin!(window.body.read(self.show.engine.buffers(), most))).await {
+            return read.inspect(|chunk| window.patience.got(chunk.rest().len() as u64, 0)).map_err(cut);
         }
         let mut looked = Instant::now();
         flow.timer.as_mut().reset(looked + LOOK);
         loop {
             tokio::select! {
                 biased;
-                read = window.body.read(&mut flow.buffer, most) => {
-                    let bytes = read.map_err(cut)?;
-                    window.patience.got(bytes.len() as u64, millis(looked.elapsed()));
-                    return Ok(bytes);
+                read = window.body.read(self.show.engine.buffers(), most) => {
+                    let chunk = read.map_err(cut)?;
+                    window.patience.got(chunk.rest().len() as u64, millis(looked.elapsed()));
+                    return Ok(chunk);
                 }
                 () = flow.timer.as_mut() => {
                     window.patience.waited(millis(looked.elapsed()));
@@ -302,7 +299,7 @@ impl Pump<'_> {
     /// enough to notice the difference.
     fn look_ahead(&self, flow: &mut Flow, window: &Window) {
         let next = window.end();
-        if flow.ahead.is_some() || next >= flow.end || window.left() > self.pace.ahead() {
+        if flow.ahead.is_some() || next >= flow.end || !self.pace.is_ahead(window.left()) {
             return;
         }
         let node = window.node();
@@ -317,7 +314,8 @@ impl Pump<'_> {
 struct Hold<'a> {
     show: &'a Show<'a>,
     window: &'a mut Option<Window>,
-    rest: &'a mut Bytes,
+    /// What was read and is not with the viewer yet.
+    rest: Option<&'a mut Chunk>,
     /// How long the viewer has held the window up before.
     held_ms: u64,
 }
@@ -330,9 +328,11 @@ impl Hold<'_> {
         let began = Instant::now();
         let park_at = began + config.park_after.saturating_sub(Duration::from_millis(self.held_ms));
         let leave_at = began + config.viewer_stall_timeout;
+        self.rest.iter_mut().for_each(|rest| rest.settle());
         loop {
             let holds = self.window.as_ref().is_some_and(|window| window.left() > 0) || flow.ahead.is_some();
-            let is_held = holds || self.window.is_some() && !self.rest.is_empty();
+            let has_rest = self.rest.as_ref().is_some_and(|rest| !rest.rest().is_empty());
+            let is_held = holds || self.window.is_some() && has_rest;
             flow.timer.as_mut().reset(if is_held { park_at.min(leave_at) } else { leave_at });
             tokio::select! {
                 biased;
@@ -342,8 +342,7 @@ impl Hold<'_> {
                         return None;
                     }
                     (*self.window, flow.ahead) = (None, None);
-                    *self.rest = Bytes::new();
-                    flow.buffer = BytesMut::new();
+                    self.rest.iter_mut().for_each(|rest| rest.clear());
                     self.show.engine.parked();
                 }
             }
