@@ -264,7 +264,11 @@ impl<'a> Pump<'a> {
         if let Some(ahead) = flow.ahead.take().filter(|ahead| ahead.first() == flow.at) {
             let node = ahead.node();
             match ahead.window().await {
-                Ok(window) => return Ok(window),
+                Ok(mut window) => {
+                    // It was held up as long as the one before it.
+                    window.held(flow.held_ms);
+                    return Ok(window);
+                }
                 // The slot that it wanted may be the one that the window before it held, which is free by now.
                 Err(Failure::Busy) => {}
                 Err(failure) => self.fail(node, failure, flow.at),

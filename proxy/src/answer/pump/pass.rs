@@ -41,6 +41,8 @@ pub(super) struct Flow {
     pub(super) ahead: Option<Ahead>,
     /// How long the viewer let us wait since the last window.
     waited_ms: u64,
+    /// How long the viewer held up the last window.
+    pub(super) held_ms: u64,
     /// For whatever is waited for now.
     timer: Pin<Box<Sleep>>,
 }
@@ -48,7 +50,7 @@ pub(super) struct Flow {
 impl Flow {
     pub(super) fn new(at: u64, end: u64) -> Self {
         let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Self { at, end, ahead: None, waited_ms: 0, timer }
+        Self { at, end, ahead: None, waited_ms: 0, held_ms: 0, timer }
     }
 }
 
@@ -119,6 +121,7 @@ impl Pump<'_> {
             }
         }
         if let Some(window) = window {
+            flow.held_ms = held_ms;
             self.pace.took_window(window.bytes(), held_ms + waited_ms);
             window.release(self.show.engine);
         }
