@@ -113,6 +113,10 @@ impl ProxyHttp for Front {
             Some(error) if *error.esource() == ErrorSource::Downstream => {
                 tracing::debug!(%error, "a viewer left");
             }
+            // Said by the gate already, with the film and the byte.
+            Some(error) if *error.esource() == ErrorSource::Upstream => {
+                tracing::debug!(%error, "a film was cut");
+            }
             Some(error) => tracing::error!(%error, "a request failed inside the gate"),
         }
     }

@@ -20,7 +20,7 @@ use arc_swap::ArcSwap;
 use pingora_proxy::Session;
 use prometheus::Registry;
 use tokio::sync::watch;
-use watchgate_config::{Config, Mode};
+use watchgate_config::{Config, Mode, Scheme};
 use watchgate_geoip::Databases;
 
 use crate::access_log::AccessLog;
@@ -54,6 +54,9 @@ pub enum GateError {
     /// Two gates share a registry, or the host has families of the same names.
     #[error("metrics cannot be registered: {0}; give each gate a registry of its own")]
     Metrics(#[from] prometheus::Error),
+    /// Films cannot be streamed from an https node by a build without TLS.
+    #[error("watch.mode is \"stream\" and a node's endpoint is https: build with the feature `tls`")]
+    NoTls,
     /// The probes' own set-up failed.
     #[error("{0}")]
     Probe(#[from] crate::probe::ProbeError),
@@ -85,8 +88,12 @@ impl Gate {
         let (reporter, experiences) = experience::channel();
         let known = HashMap::new();
         let snapshot = Snapshot::new(config, databases, &families, &known, &reporter, clock.unix_ms());
+        let is_https = |node: &watchgate_config::Node| node.endpoint.scheme() == Scheme::Https;
         let engine = match snapshot.config.watch.mode {
             Mode::Redirect => None,
+            Mode::Stream if cfg!(not(feature = "tls")) && snapshot.config.nodes.iter().any(is_https) => {
+                return Err(GateError::NoTls);
+            }
             Mode::Stream => Some(Arc::new(Engine::new(clock, registry)?)),
         };
         let prober = crate::probe::Prober::new(&snapshot, experiences)?;

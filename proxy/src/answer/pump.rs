@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use pingora_proxy::Session;
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use self::open::{Opened, Order};
 use self::window::Window;
@@ -75,6 +76,8 @@ pub struct Pump<'a> {
     resumes: Vec<Resume>,
     resumed: u32,
     at_node: Option<usize>,
+    /// All who may take the viewer, while nobody has begun.
+    first_order: Option<Nodes>,
 }
 
 /// What a node began to send, before the viewer has seen anything.
@@ -85,6 +88,8 @@ pub struct Begun {
     pub node: usize,
     /// The node's own word on the type.
     pub content_type: Option<Box<str>>,
+    /// From asking for it to its first byte.
+    pub took: Duration,
     window: Option<Window>,
 }
 
@@ -124,6 +129,13 @@ pub struct Sent {
 /// Changes of course that an access line shows; more are only counted.
 const RESUMES_MAX: usize = 8;
 
+impl Begun {
+    /// Frees the node: the viewer does not take what it sends.
+    pub fn park(&mut self) {
+        self.window = None;
+    }
+}
+
 impl<'a> Pump<'a> {
     /// A film that nobody was asked for yet.
     #[must_use]
@@ -136,6 +148,7 @@ impl<'a> Pump<'a> {
             resumes: Vec::new(),
             resumed: 0,
             at_node: None,
+            first_order: None,
             show,
         }
     }
@@ -145,10 +158,13 @@ impl<'a> Pump<'a> {
     /// # Errors
     /// Nobody had it, or nobody could say.
     pub async fn begin(&mut self, ask: Ask) -> Result<Begun, NoFilm> {
+        let at = if let Ask::Part { first, .. } = ask { first } else { 0 };
         loop {
             let order = self.candidates();
             let Step::Ask(node) = self.course.step(&order, None) else { return Err(self.no_film()) };
-            let Ok((node, opened)) = self.open(node, &order, ask, 0).await else { continue };
+            let asked = Instant::now();
+            let Ok((node, opened)) = self.open(node, &order, ask, at).await else { continue };
+            let took = asked.elapsed();
             let opened = match opened.answer {
                 Some(_) => Ok(opened),
                 // The film is there, but has not those bytes: its size is needed for the answer.
@@ -159,10 +175,10 @@ impl<'a> Pump<'a> {
                     let film = Arc::new(answer.film);
                     self.film = Some(Arc::clone(&film));
                     let window = body.map(|body| Window::new(node, self.node(node), answer.first, body));
-                    return Ok(Begun { film, node, content_type, window });
+                    return Ok(Begun { film, node, content_type, took, window });
                 }
-                Ok(_) => self.fail(node, Failure::Status, 0),
-                Err(failure) => self.fail(node, failure, 0),
+                Ok(_) => self.fail(node, Failure::Status, at),
+                Err(failure) => self.fail(node, failure, at),
             }
         }
     }
@@ -233,18 +249,35 @@ impl<'a> Pump<'a> {
 
     /// Who may take the viewer. When all of them have failed, everybody: a verdict may be old, and somebody whom an
     /// operator drains may be the only one who holds the film.
-    fn candidates(&self) -> Nodes {
-        let is_hope = |order: &Nodes| order.iter().any(|node| self.course.is_fresh(*node));
+    fn candidates(&mut self) -> Nodes {
         let order = (self.show.order)(Among::Best);
-        if is_hope(&order) {
+        if order.iter().any(|node| self.course.is_fresh(*node)) {
             return order;
         }
-        let order = (self.show.order)(Among::All);
-        let is_settled = || self.film.is_none() && (order.is_empty() || self.is_denied());
-        if is_hope(&order) || is_settled() {
+        let mut order = self.all();
+        let is_hope = |order: &Nodes| order.iter().any(|node| self.course.is_fresh(*node));
+        let is_settled = match self.film {
+            None => order.is_empty() || self.is_denied(),
+            // Those who may serve are asked once more before those who may not.
+            Some(_) => !order.is_empty() && !self.course.is_in_need(),
+        };
+        if is_hope(&order) || is_settled {
             return order;
         }
-        (self.show.order)(Among::Everybody)
+        let others = (self.show.order)(Among::Everybody);
+        let others = others.into_iter().filter(|node| !order.contains(node));
+        let others: Nodes = others.collect();
+        order.extend(others);
+        order
+    }
+
+    /// All who may take the viewer. A film that many nodes deny does not order a large fleet again for each of them.
+    fn all(&mut self) -> Nodes {
+        if self.film.is_some() {
+            return (self.show.order)(Among::All);
+        }
+        let order = self.show.order;
+        self.first_order.get_or_insert_with(|| order(Among::All)).clone()
     }
 
     /// Whether those who know say that there is no such film.
@@ -282,7 +315,7 @@ impl<'a> Pump<'a> {
                     tokio::time::sleep(Duration::from_millis(pause_ms)).await;
                     node
                 }
-                Step::GiveUp => return Err(self.last_failure()),
+                Step::GiveUp => return Err(self.course.last().unwrap_or(Failure::Refused)),
             };
             let ask = self.part(flow.at, flow.end);
             let Ok((node, opened)) = self.open(node, &order, ask, flow.at).await else { continue };
@@ -295,10 +328,6 @@ impl<'a> Pump<'a> {
 
     fn part(&self, at: u64, end: u64) -> Ask {
         Ask::Part { first: at, last: at + self.pace.window(at, end - at) - 1 }
-    }
-
-    fn last_failure(&self) -> Failure {
-        self.resumes.last().map_or(Failure::Refused, |resume| resume.failure)
     }
 
     /// Asks a node, and another one beside it if its first byte is late. `Err`: who failed has been noted.
@@ -335,6 +364,10 @@ impl<'a> Pump<'a> {
     /// Notes a failure: for the course, the health of the node, the counters and the access line.
     fn fail(&mut self, node: usize, failure: Failure, at: u64) {
         self.course.failed(node, failure);
+        if self.film.is_none() && matches!(failure, Failure::Absent | Failure::Deleted) {
+            // That there is no such film is an answer.
+            return;
+        }
         engine::failed(self.node(node), failure);
         tracing::debug!(
             node = self.node(node).config.id.as_str(),

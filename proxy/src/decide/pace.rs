@@ -17,8 +17,11 @@ const AT_SPEED: u64 = 8 << 20;
 
 /// The least that is read at once.
 pub const READ_MIN: usize = 32 << 10;
-/// The most that is read at once.
-pub const READ_MAX: usize = 512 << 10;
+/// The most that is read at once: what a viewer's connection takes when it has just said that it takes something
+/// (half of [`UNSENT_MAX`]), so that nothing is left over while the viewer is waited for.
+pub const READ_MAX: usize = 384 << 10;
+/// Bytes that a viewer's connection may hold unsent; it says that it takes more when half of them are sent.
+pub const UNSENT_MAX: u32 = 768 << 10;
 /// A read holds what the viewer takes in about so many milliseconds.
 const READ_MS: u64 = 500;
 
@@ -139,13 +142,13 @@ mod tests {
             pace.took_read();
             pace.read() >> 10
         };
-        assert_eq!([quick(), quick(), quick(), quick(), quick()], [64, 128, 256, 512, 512]);
+        assert_eq!([quick(), quick(), quick(), quick(), quick()], [64, 128, 256, 384, 384]);
         let mut window = |kib: u64, held_ms| {
             pace.took_window(kib << 10, held_ms);
             pace.read() >> 10
         };
-        assert_eq!(window(1024, 0), 512, "no word on the pace");
-        assert_eq!(window(1024, 1_000), 512, "1 MiB/s");
+        assert_eq!(window(1024, 0), 384, "no word on the pace");
+        assert_eq!(window(1024, 1_000), 384, "1 MiB/s");
         assert_eq!(window(256, 1_000), 128, "256 KiB/s");
         assert_eq!(window(256, 8_000), 32, "32 KiB/s");
     }

@@ -36,11 +36,11 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub struct Course {
     attempts_max: u32,
-    /// Failures since the last byte.
-    failures: u32,
     /// Rounds over all nodes since the last byte.
     rounds: u32,
+    /// In the order of the nodes.
     known: SmallVec<[Known; 4]>,
+    last: Option<Failure>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,10 +60,10 @@ const PAUSE_MS: u64 = 100;
 const PAUSE_MAX_MS: u64 = 3_000;
 
 impl Course {
-    /// A film that begins; `attempts_max` failures in a row without a byte end it.
+    /// A film that begins; it ends when every node has failed `attempts_max` times in a row without a byte.
     #[must_use]
     pub fn new(attempts_max: u32) -> Self {
-        Self { attempts_max: attempts_max.max(1), failures: 0, rounds: 0, known: SmallVec::new() }
+        Self { attempts_max: attempts_max.max(1), rounds: 0, known: SmallVec::new(), last: None }
     }
 
     /// Who is asked next. `order`: the nodes that may take the viewer now, best first; `at`: the one that serves
@@ -71,17 +71,17 @@ impl Course {
     ///
     /// A node that is not in `order` (down, draining, gone from the fleet) is not asked.
     pub fn step(&mut self, order: &[usize], at: Option<usize>) -> Step {
-        if self.failures >= self.attempts_max {
-            return Step::GiveUp;
-        }
         if let Some(node) = self.fresh(order, at) {
             return Step::Ask(node);
         }
         let Some(node) = self.usable(order).next() else { return Step::GiveUp };
+        if self.rounds + 1 >= self.attempts_max {
+            return Step::GiveUp;
+        }
         // Only failures can have emptied the round: begin the next one.
         self.known.iter_mut().for_each(|known| known.failed = false);
         let pause_ms = PAUSE_MS.saturating_mul(3_u64.saturating_pow(self.rounds)).min(PAUSE_MAX_MS);
-        self.rounds = self.rounds.saturating_add(1);
+        self.rounds += 1;
         Step::Again { node, pause_ms }
     }
 
@@ -100,21 +100,31 @@ impl Course {
 
     /// A node failed.
     pub fn failed(&mut self, node: usize, failure: Failure) {
-        if failure.counts() {
-            self.failures = self.failures.saturating_add(1);
-        }
+        self.last = Some(failure);
         let known = self.known_mut(node);
         known.failed |= failure.counts();
         known.slow |= failure == Failure::Drip;
         known.heard = Some(failure);
     }
 
-    /// Bytes came: the count of failures begins anew, and so does everybody's chance but that of slow nodes.
+    /// Bytes came: the rounds begin anew, and so does everybody's chance but that of slow nodes.
     pub fn progressed(&mut self) {
-        if self.failures > 0 || self.rounds > 0 {
-            (self.failures, self.rounds) = (0, 0);
+        if self.last.take().is_some() {
+            self.rounds = 0;
             self.known.iter_mut().for_each(|known| known.failed = false);
         }
+    }
+
+    /// Whether everybody who may serve has failed since the last byte.
+    #[must_use]
+    pub fn is_in_need(&self) -> bool {
+        self.rounds > 0
+    }
+
+    /// What failed last since the last byte.
+    #[must_use]
+    pub fn last(&self) -> Option<Failure> {
+        self.last
     }
 
     /// How a node failed last, if it did.
@@ -149,13 +159,13 @@ impl Course {
     }
 
     fn known(&self, node: usize) -> Option<&Known> {
-        self.known.iter().find(|known| known.node == node)
+        self.known.binary_search_by_key(&node, |known| known.node).ok().map(|at| &self.known[at])
     }
 
     fn known_mut(&mut self, node: usize) -> &mut Known {
-        let at = self.known.iter().position(|known| known.node == node).unwrap_or_else(|| {
-            self.known.push(Known { node, heard: None, failed: false, slow: false });
-            self.known.len() - 1
+        let at = self.known.binary_search_by_key(&node, |known| known.node).unwrap_or_else(|at| {
+            self.known.insert(at, Known { node, heard: None, failed: false, slow: false });
+            at
         });
         &mut self.known[at]
     }

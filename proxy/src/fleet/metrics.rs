@@ -51,7 +51,7 @@ pub struct NodeMetrics {
     pub link: IntCounter,
     /// Films streamed, in whole or in part, that it began.
     pub stream: IntCounter,
-    /// From a request's head to the first byte of its film.
+    /// From asking it for a film to the first byte of its answer.
     pub first_byte_seconds: Histogram,
     /// Bytes of films from it that viewers took.
     pub sent_bytes: IntCounter,
@@ -208,7 +208,7 @@ impl LiveMetrics {
 }
 
 fn first_bytes(registry: &Registry) -> prometheus::Result<HistogramVec> {
-    let about = "From a request's head to the first byte of its film, by the node that sent it.";
+    let about = "From asking a node for a film to the first byte of its answer.";
     let opts = HistogramOpts::new("watchgate_first_byte_seconds", about);
     let family = HistogramVec::new(opts.buckets(FIRST_BYTE_BUCKETS_S.to_vec()), &["node"])?;
     registered(registry, family)

@@ -8,16 +8,14 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::TcpListener;
 
+use crate::decide::pace::UNSENT_MAX;
+
 /// Connections the kernel may hold ready for us; it cuts this at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 /// A peer that vanished without a word is noticed after about two minutes.
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_PROBES: u32 = 4;
-
-/// Bytes for a viewer that the kernel takes before it has sent them. A viewer that does not read holds no more than
-/// these of its memory; what is on the way is not limited, so that this is no limit on speed.
-const UNSENT_MAX: u32 = 768 << 10;
 
 pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -27,6 +25,8 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(false)?;
     }
     socket.set_tcp_nodelay(true)?;
+    // A viewer that does not read holds no more than these of the kernel's memory. What is on the way is not limited, so
+    // that this is no limit on speed.
     socket.set_tcp_notsent_lowat(UNSENT_MAX)?;
     socket.set_tcp_keepalive(
         &TcpKeepalive::new()

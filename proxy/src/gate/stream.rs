@@ -4,11 +4,13 @@
 //! `answer::pump`.
 
 use std::fmt::Write;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
+use tokio::time::timeout;
 
 use super::serve::{
     Arrival, Told, Wanted, choose, choose_anyway, decision_header, refused, retry_after_s, tell, write,
@@ -18,6 +20,7 @@ use crate::access_log::Passage;
 use crate::answer::film::{self, About, Reply};
 use crate::answer::pump::{Among, Begun, End, Engine, NODES_USUAL, Nodes, Pump, Sent, Show, gone};
 use crate::answer::{Answer, WATCHGATE_DECISION};
+use crate::config;
 use crate::decide::client::{Scheme, Viewer};
 use crate::decide::plan::{Plan, Why};
 use crate::decide::resume::Failure;
@@ -63,7 +66,9 @@ pub(super) async fn film(
         key: &key,
         order: &order,
     });
-    // What comes while the film runs is the next request, and not a reason to close the connection.
+    // What comes while the film runs is the next request, and not a reason to close the connection. The session has to
+    // have read to the end of this one first, or it would lose what came early.
+    let _ = session.as_downstream_mut().is_body_done();
     session.as_downstream_mut().set_pipelining_enabled(true);
     let Some(ready) = ready(gate, snapshot, session, arrival, wanted, &mut pump, &key).await? else {
         let told = Told { film: Some(wanted.film), ..Told::viewer_left() };
@@ -77,9 +82,11 @@ pub(super) async fn film(
         write(gate, snapshot, session, answer, arrival, told).await?;
         return Ok(Outcome::Answered);
     };
-    let sent = match session.write_response_header(answer.head, false).await {
-        Ok(()) => pump.run(session, begun, first, end).await,
-        Err(_) => Sent { bytes: 0, end: End::ViewerLeft },
+    let mut begun = begun;
+    let sent = if write_head(session, &snapshot.config.stream, answer, &mut begun).await {
+        pump.run(session, begun, first, end).await
+    } else {
+        Sent { bytes: 0, end: End::ViewerLeft }
     };
     told.node = pump.at_node().or(told.node);
     told.passage = told.passage.map(|passage| passage.with(&pump, &snapshot.fleet));
@@ -99,6 +106,21 @@ pub(super) async fn film(
     };
     tell(gate, snapshot, session, arrival, &told, sent.bytes);
     result
+}
+
+/// Writes the head of a film. The node is not held for a viewer who does not take it; false: the viewer never did.
+async fn write_head(
+    session: &mut Session,
+    config: &config::Stream,
+    answer: Answer,
+    begun: &mut Begun,
+) -> bool {
+    let mut write = pin!(session.write_response_header(answer.head, false));
+    if let Ok(written) = timeout(config.park_after, &mut write).await {
+        return written.is_ok();
+    }
+    begun.park();
+    timeout(config.viewer_stall_timeout, write).await.is_ok_and(|written| written.is_ok())
 }
 
 fn viewer_left<T>() -> Result<T> {
@@ -151,7 +173,7 @@ async fn ready(
     let mut parts = film::head(reply, &begun.film, &about, &asking)?;
     let node = &snapshot.fleet.nodes[begun.node];
     let why = why(&plan, pump, begun.node);
-    node.metrics.first_byte_seconds.observe(about.waited.as_secs_f64());
+    node.metrics.first_byte_seconds.observe(begun.took.as_secs_f64());
     if snapshot.config.watch.decision_header {
         let value = decision_header(node, &plan, begun.node, why);
         parts.headers.insert(WATCHGATE_DECISION, crate::answer::field(&value)?);

@@ -88,6 +88,19 @@ enum Lost {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn dead_nodes_do_not_use_up_the_chances_of_the_one_that_lives() {
+    let stage = Staging::new(3, 500_000).watchful().stream("attempts", "2").up().await;
+    for node in &stage.nodes[1..] {
+        node.kill().await;
+        stage.gate.until_state(node.name(), "down", None).await;
+    }
+    stage.near().faults().set(Fault::ResetAfter(100_000).times(1));
+    let mut answer = Viewer::connect(Speaks::H1, &stage).await.ask(&Ask::film()).await.shows(stage.film, 0);
+    assert_eq!((answer.end().await, answer.bytes), (End::Whole, 500_000));
+    assert!(stage.resumes_from(stage.near()) >= 1, "the reset hit");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_film_that_only_a_barred_node_has_is_not_refused() {
     for (source, lost, barred, status) in [
         (false, Lost::Killed, Down, 200),

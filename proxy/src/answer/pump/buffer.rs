@@ -12,10 +12,10 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::decide::pace::READ_MAX;
 
-/// Buffers that are kept for the next read: 16 MiB. More may be in use at a time, and are freed then.
-const KEPT: usize = 32;
-/// A rest up to here moves into a buffer of its size while the viewer is waited for.
-const SMALL: usize = 64 << 10;
+/// Buffers that are kept for the next read: 6 MiB. More may be in use at a time, and are freed then.
+const KEPT: usize = 16;
+/// A rest up to here moves into a buffer of its size while the viewer is waited for; a larger one hardly needs less room.
+const SMALL: usize = 256 << 10;
 
 /// See the module.
 #[derive(Clone)]

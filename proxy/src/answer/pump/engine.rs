@@ -12,7 +12,7 @@ use super::hedge::Budget;
 use super::open::{self, Opened, Order};
 use crate::clock::Clock;
 use crate::decide::health::Trouble;
-use crate::decide::resume::Failure;
+use crate::decide::resume::{Failure, Lie};
 use crate::fleet::Node;
 
 /// Idle connections to nodes that are kept, in all.
@@ -74,7 +74,9 @@ impl Engine {
     pub(super) async fn open(&self, order: &Order) -> Result<Opened, Failure> {
         self.hedges.earn();
         let opened = open::open(&self.connector, &self.clock, order).await;
-        if !order.is_pinned() || !matches!(opened, Err(Failure::Absent)) {
+        // A store that cannot read the other's ids may say so by 400.
+        let is_unknown = matches!(opened, Err(Failure::Absent | Failure::Lie(Lie::Status)));
+        if !order.is_pinned() || !is_unknown {
             return opened;
         }
         // Copies that were not made by replication have versions of their own; their tag says whether they are equal.
@@ -119,8 +121,14 @@ fn trouble(failure: Failure) -> Option<Trouble> {
         Failure::Stall | Failure::Drip => Some(Trouble::Stall),
         Failure::Cut => Some(Trouble::Cut),
         Failure::Busy => Some(Trouble::Busy),
-        Failure::Status | Failure::Forbidden => Some(Trouble::Status),
-        Failure::Lie(_) => Some(Trouble::Lie),
-        Failure::Down | Failure::Absent | Failure::Deleted | Failure::Stale => None,
+        Failure::Status => Some(Trouble::Status),
+        Failure::Lie(Lie::Whole | Lie::Range | Lie::Total | Lie::Tag | Lie::Length) => Some(Trouble::Lie),
+        // The film's own affair, or the operator's: other films may be served well.
+        Failure::Lie(Lie::NoTag | Lie::Coded | Lie::Status)
+        | Failure::Forbidden
+        | Failure::Down
+        | Failure::Absent
+        | Failure::Deleted
+        | Failure::Stale => None,
     }
 }

@@ -18,6 +18,7 @@ use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession;
 use pingora::upstreams::peer::{HttpPeer, Peer};
 use pingora::{Error, ErrorType};
+use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 use watchgate_config::{Addressing, Profile, Scheme};
 
@@ -33,6 +34,10 @@ const AGENT: &str = concat!("watchgate/", env!("CARGO_PKG_VERSION"));
 const HONEST: (&str, &str) = ("x-minio-source-proxy-request", "false");
 /// An error's document is read up to here, so that its connection can be used again.
 const ERROR_BYTES_MAX: usize = 8 << 10;
+/// What a far address needs for TCP and TLS.
+const SHARE_MIN: Duration = Duration::from_secs(1);
+/// Addresses of a node that are tried.
+const ADDRESSES_MAX: usize = 4;
 /// Informational answers that may come first.
 const INFORMATIONAL_MAX: usize = 8;
 
@@ -80,26 +85,43 @@ pub(super) async fn open(
     clock: &Clock,
     order: &Order,
 ) -> Result<Opened, Failure> {
-    let peer = peer(order)?;
+    let peers = peers(order)?;
     let request = request(order, clock.unix_ms() / 1000)?;
-    if let Some(stream) = connector.reused_stream(&peer).await {
-        let deadline = Instant::now() + order.first_byte_timeout;
-        match exchange(stream, &peer, request.clone(), order.ask, deadline).await {
+    let deadline = || Instant::now() + order.first_byte_timeout;
+    for peer in &peers {
+        let Some(stream) = connector.reused_stream(peer).await else { continue };
+        match exchange(stream, peer, request.clone(), order.ask, deadline()).await {
             // The node closed it while it lay in the pool: nothing was heard of the node.
-            Err(Failure::NoAnswer) => {}
+            Err(Failure::NoAnswer) => break,
             Err(failure) => return Err(failure),
-            Ok(answered) => return finish(connector, clock, order, &peer, answered).await,
+            Ok(answered) => return finish(connector, clock, order, peer, answered).await,
         }
     }
-    let connected = tokio::time::timeout(order.connect_timeout, connector.new_stream(&peer)).await;
-    let stream = match connected {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(unconnected(&error)),
-        Err(_) => return Err(Failure::ConnectTimeout),
-    };
-    let deadline = Instant::now() + order.first_byte_timeout;
-    let answered = exchange(stream, &peer, request, order.ask, deadline).await?;
-    finish(connector, clock, order, &peer, answered).await
+    let (peer, stream) = connect(connector, &peers, order.connect_timeout).await?;
+    let answered = exchange(stream, peer, request, order.ask, deadline()).await?;
+    finish(connector, clock, order, peer, answered).await
+}
+
+/// A fresh connection to the first address that takes one. Each has its share of the time: one that is silent must not
+/// use up what the others need.
+async fn connect<'a>(
+    connector: &TransportConnector,
+    peers: &'a [HttpPeer],
+    within: Duration,
+) -> Result<(&'a HttpPeer, Stream), Failure> {
+    let deadline = Instant::now() + within;
+    let mut failed = Failure::Refused;
+    for (at, peer) in peers.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let others = u32::try_from(peers.len() - at).unwrap_or(u32::MAX);
+        let share = (left / others).max(SHARE_MIN.min(left));
+        failed = match tokio::time::timeout(share, connector.new_stream(peer)).await {
+            Ok(Ok(stream)) => return Ok((peer, stream)),
+            Ok(Err(error)) => unconnected(&error),
+            Err(_) => Failure::ConnectTimeout,
+        };
+    }
+    Err(failed)
 }
 
 /// An answer's head, and what came of its body with it.
@@ -142,10 +164,12 @@ async fn early(session: &mut HttpSession, head: &ResponseHeader, ask: Ask) -> Re
     }
     let read = session.read_body_ref().await.map_err(|_| Failure::NoAnswer)?;
     let mut early = Bytes::copy_from_slice(read.unwrap_or_default());
-    if head.status.is_success() || content_length(head).is_none_or(|length| length > ERROR_BYTES_MAX as u64) {
+    if head.status.is_success() {
         return Ok(early);
     }
-    while let Ok(Some(more)) = session.read_body_ref().await {
+    while early.len() <= ERROR_BYTES_MAX
+        && let Ok(Some(more)) = session.read_body_ref().await
+    {
         early = [&early, more].concat().into();
     }
     Ok(early)
@@ -163,6 +187,9 @@ async fn finish(
         order.node.live.heard_load(in_flight);
     }
     let judged = judge(order.ask, &facts(&head, &early), order.film.as_deref(), clock.unix_ms() / 1000);
+    if judged.is_ok() {
+        order.node.live.served();
+    }
     session.respect_keepalive();
     let is_kept = session.will_keepalive();
     let has_body = matches!(&judged, Ok(Judged::Answer(answer)) if answer.length > 0);
@@ -183,25 +210,28 @@ async fn finish(
     Ok(Opened { content_type: content_type(&head), body: Some(body), answer: Some(answer) })
 }
 
-fn peer(order: &Order) -> Result<HttpPeer, Failure> {
+/// The node at each of its addresses.
+fn peers(order: &Order) -> Result<SmallVec<[HttpPeer; 1]>, Failure> {
     let node = &order.node;
     let endpoint = &node.config.endpoint;
-    let addresses = node.live.addresses.load();
-    let address = addresses.as_deref().and_then(|addresses| addresses.first()).ok_or(Failure::Refused)?;
     let is_tls = endpoint.scheme() == Scheme::Https;
     // A bucket in the host is in the certificate, too. An empty name would turn the check of it off.
     let name = match node.config.addressing {
         Addressing::Path => endpoint.bare_host(),
         Addressing::VirtualHost => node.probe.authority().split(':').next().unwrap_or_default(),
     };
-    if is_tls && (name.is_empty() || cfg!(not(feature = "front-door"))) {
+    if is_tls && (name.is_empty() || cfg!(not(feature = "tls"))) {
         return Err(Failure::Refused);
     }
-    let mut peer = HttpPeer::new(*address, is_tls, if is_tls { name.to_owned() } else { String::new() });
-    peer.group_key = node.seed;
-    peer.options.connection_timeout = Some(order.connect_timeout);
-    peer.options.total_connection_timeout = Some(order.connect_timeout);
-    Ok(peer)
+    let addresses = node.live.addresses.load();
+    let addresses = addresses.as_deref().map(Vec::as_slice).unwrap_or_default();
+    let peers = addresses.iter().take(ADDRESSES_MAX).map(|address| {
+        let mut peer = HttpPeer::new(*address, is_tls, if is_tls { name.to_owned() } else { String::new() });
+        peer.group_key = node.seed;
+        peer
+    });
+    let peers: SmallVec<[HttpPeer; 1]> = peers.collect();
+    if peers.is_empty() { Err(Failure::Refused) } else { Ok(peers) }
 }
 
 fn request(order: &Order, unix_s: u64) -> Result<Box<RequestHeader>, Failure> {
@@ -256,7 +286,11 @@ fn build(signed: &SignedHeaders, method: Method, order: &Order) -> pingora::Resu
 fn facts<'a>(head: &'a ResponseHeader, early: &[u8]) -> Head<'a> {
     let field = |name: &HeaderName| head.headers.get(name).map(HeaderValue::as_bytes);
     let named = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
-    let is_coded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    // Some uploads leave the name of their own framing behind, though what is stored is plain.
+    let plain = [&b"identity"[..], b"aws-chunked"];
+    let is_coded = |coding: &HeaderValue| {
+        !plain.iter().any(|plain| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(plain))
+    };
     let codings =
         head.headers.get_all(CONTENT_ENCODING).iter().chain(head.headers.get_all(TRANSFER_ENCODING));
     let no_bucket = named("x-minio-error-code") == Some(b"NoSuchBucket")

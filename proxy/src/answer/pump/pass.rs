@@ -333,9 +333,7 @@ impl Hold<'_> {
         let leave_at = began + config.viewer_stall_timeout;
         self.rest.iter_mut().for_each(|rest| rest.settle());
         loop {
-            let holds = self.window.as_ref().is_some_and(|window| window.left() > 0) || flow.ahead.is_some();
-            let has_rest = self.rest.as_ref().is_some_and(|rest| !rest.rest().is_empty());
-            let is_held = holds || self.window.is_some() && has_rest;
+            let is_held = self.window.is_some() || flow.ahead.is_some();
             flow.timer.as_mut().reset(if is_held { park_at.min(leave_at) } else { leave_at });
             tokio::select! {
                 biased;

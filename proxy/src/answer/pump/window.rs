@@ -97,6 +97,7 @@ pub(super) struct Ahead {
     node: Arc<Node>,
     index: usize,
     first: u64,
+    _stream: Streaming,
 }
 
 impl Ahead {
@@ -104,7 +105,7 @@ impl Ahead {
         let node = Arc::clone(&order.node);
         let engine = Arc::clone(engine);
         let task = tokio::spawn(async move { engine.open(&order).await });
-        Self { task: Some(task), node, index, first }
+        Self { task: Some(task), _stream: node.live.stream_begins(), node, index, first }
     }
 
     /// The node's place in the fleet.

@@ -23,7 +23,7 @@ pub enum Failure {
     Down,
     /// All its request slots are taken (429).
     Busy,
-    /// Another status that is no answer to the request, mostly 503.
+    /// A server's error, mostly 503, or a head that cannot be read.
     Status,
     /// It refuses us (401, 403): the node's configuration, never a word about the film.
     Forbidden,
@@ -54,11 +54,13 @@ pub enum Lie {
     Coded,
     /// No length, or another than the part has.
     Length,
+    /// A status that is no answer to the request and no server's error either.
+    Status,
 }
 
 impl Failure {
     /// Every word, for labels that must exist before they happen.
-    pub const WORDS: [&'static str; 21] = [
+    pub const WORDS: [&'static str; 22] = [
         "refused",
         "connect_timeout",
         "first_byte",
@@ -80,6 +82,7 @@ impl Failure {
         "lie_no_tag",
         "lie_coded",
         "lie_length",
+        "lie_status",
     ];
 
     /// Position in [`Failure::WORDS`].
@@ -116,7 +119,7 @@ impl Failure {
         matches!(self, Self::Forbidden | Self::Absent | Self::Deleted | Self::Stale | Self::Lie(_))
     }
 
-    /// Whether it is one of the failures in a row that end a film. A word about the film is none (there are no more
+    /// Whether the node has had its turn. A word about the film is none (there are no more
     /// of those than nodes), and a node that is slow or taken down was left although it might have gone on.
     #[must_use]
     pub fn counts(self) -> bool {

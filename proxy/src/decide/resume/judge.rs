@@ -79,7 +79,7 @@ pub struct Answer {
 pub enum Judged {
     /// What was asked for.
     Answer(Answer),
-    /// `416`: the film is there, but not those bytes. Its size has to be asked for.
+    /// `416`, or an empty `200`: the film is there, but not those bytes. Its size has to be asked for.
     Unsatisfiable,
 }
 
@@ -98,11 +98,16 @@ pub fn judge(ask: Ask, head: &Head<'_>, film: Option<&Identity>, now_unix_s: u64
         416 if film.is_none() => return Ok(Judged::Unsatisfiable),
         416 => return Err(Failure::Lie(Lie::Range)),
         429 => return Err(Failure::Busy),
-        _ => return Err(Failure::Status),
+        500.. => return Err(Failure::Status),
+        _ => return Err(Failure::Lie(Lie::Status)),
     }
     let lie = |lie| Err(Failure::Lie(lie));
     if head.coded {
         return lie(Lie::Coded);
+    }
+    if ask != Ask::Head && head.status == 200 && head.content_length == Some(0) && film.is_none() {
+        // Of an empty film there is no part; RFC 9110 14.2 lets a server ignore the range then.
+        return Ok(Judged::Unsatisfiable);
     }
     let Some(etag) = head.etag.and_then(strong) else { return lie(Lie::NoTag) };
     let (first, length, size) = match part(ask, head) {

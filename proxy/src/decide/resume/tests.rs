@@ -37,15 +37,37 @@ fn a_failed_node_gets_its_chance_after_the_others() {
 }
 
 #[test]
-fn so_many_failures_in_a_row_end_a_film() {
-    let mut course = course();
-    for failure in 0..ATTEMPTS {
-        assert_ne!(course.step(&[0, 1], None), Step::GiveUp, "{failure}");
-        course.failed(failure as usize % 2, Failure::FirstByte);
+fn a_film_ends_when_every_node_has_failed_so_often_in_a_row() {
+    for nodes in [1, 2, 7] {
+        let order: Vec<usize> = (0..nodes).collect();
+        let (mut course, mut failures, mut waited_ms) = (course(), 0, 0);
+        loop {
+            let node = match course.step(&order, None) {
+                Step::Ask(node) => node,
+                Step::Again { node, pause_ms } => {
+                    waited_ms += pause_ms;
+                    node
+                }
+                Step::GiveUp => break,
+            };
+            course.failed(node, Failure::FirstByte);
+            failures += 1;
+        }
+        assert_eq!(failures, nodes * ATTEMPTS as usize, "of {nodes}");
+        assert_eq!(waited_ms, 100 + 300 + 900 + 2_700 + 3_000, "as long with many nodes as with one");
+        assert_eq!(course.last(), Some(Failure::FirstByte));
+        course.progressed();
+        assert_eq!((course.step(&order, None), course.last()), (Step::Ask(0), None));
     }
+}
+
+#[test]
+fn a_node_that_comes_back_is_asked_however_much_has_failed() {
+    let mut course = Course::new(1);
+    course.failed(0, Failure::Refused);
+    course.failed(1, Failure::Refused);
     assert_eq!(course.step(&[0, 1], None), Step::GiveUp);
-    course.progressed();
-    assert_ne!(course.step(&[0, 1], None), Step::GiveUp);
+    assert_eq!(course.step(&[0, 1, 2], None), Step::Ask(2));
 }
 
 #[test]
@@ -111,7 +133,8 @@ fn pauses_grow_and_end() {
 
 #[test]
 fn every_failure_has_a_word_of_its_own() {
-    let lies = [Lie::Whole, Lie::Range, Lie::Total, Lie::Tag, Lie::NoTag, Lie::Coded, Lie::Length];
+    let lies =
+        [Lie::Whole, Lie::Range, Lie::Total, Lie::Tag, Lie::NoTag, Lie::Coded, Lie::Length, Lie::Status];
     let all = [
         Failure::Refused,
         Failure::ConnectTimeout,
@@ -159,6 +182,7 @@ fn who_has_to_say_no_before_a_film_is_unknown() {
     check(&[("*", Some(F::FirstByte)), ("", Some(F::ConnectTimeout))], NoFilm::Late);
     check(&[("*", Some(F::FirstByte)), ("", Some(F::Status))], NoFilm::Failed);
     check(&[("*", Some(F::Lie(Lie::Whole)))], NoFilm::Failed);
+    check(&[("", Some(F::Busy)), ("", Some(F::Busy)), ("", None)], NoFilm::Failed);
     check(&[("*", None), ("", None)], NoFilm::NoAnswer);
 }
 
@@ -174,26 +198,25 @@ proptest! {
         ];
         let mut course = course();
         let mut at = None;
-        let mut in_a_row = 0;
+        let mut in_a_row = [0_u32; 4];
         for (skip, kind, progress) in failures {
             let order: Vec<usize> = (0..4).filter(|node| *node != skip).collect();
             match course.step(&order, at) {
                 Step::Ask(node) | Step::Again { node, .. } => {
                     prop_assert!(order.contains(&node));
                     prop_assert!(!course.is_barred(node));
-                    prop_assert!(in_a_row < ATTEMPTS);
                     if progress {
                         course.progressed();
-                        in_a_row = 0;
+                        in_a_row = [0; 4];
                     }
                     let failure = KINDS[kind];
-                    in_a_row += u32::from(failure.counts());
+                    in_a_row[node] += u32::from(failure.counts());
                     course.failed(node, failure);
                     at = Some(node);
                 }
                 Step::GiveUp => {
                     let all_barred = order.iter().all(|node| course.is_barred(*node));
-                    prop_assert!(all_barred || in_a_row >= ATTEMPTS);
+                    prop_assert!(all_barred || in_a_row.iter().sum::<u32>() >= ATTEMPTS);
                 }
             }
         }

@@ -108,9 +108,15 @@ fn statuses_say_who_has_to_act() {
     check(PART, &of(401), Err(Failure::Forbidden));
     check(PART, &of(403), Err(Failure::Forbidden));
     check(PART, &of(429), Err(Failure::Busy));
-    for status in [100, 204, 301, 304, 307, 400, 405, 500, 502, 503, 504, 999] {
+    for status in [500, 501, 502, 503, 504, 999] {
         check(PART, &of(status), Err(Failure::Status));
     }
+    for status in [100, 204, 301, 304, 307, 400, 405] {
+        check(PART, &of(status), Err(Failure::Lie(Lie::Status)));
+    }
+    let empty = Head { content_length: Some(0), ..of(200) };
+    assert_eq!(judge(PART, &empty, None, NOW), Ok(Judged::Unsatisfiable), "an empty film has no parts");
+    assert_eq!(judge(PART, &empty, Some(&film()), NOW).map(drop), Err(Failure::Lie(Lie::NoTag)));
     assert_eq!(judge(PART, &of(416), None, NOW), Ok(Judged::Unsatisfiable));
     assert_eq!(judge(PART, &of(416), Some(&film()), NOW), Err(Failure::Lie(Lie::Range)));
 }
