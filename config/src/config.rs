@@ -147,7 +147,7 @@ pub struct Stream {
     pub stall_timeout: Duration,
     /// How long a viewer may read nothing at all before it is let go: 100 ms to 24 h.
     pub viewer_stall_timeout: Duration,
-    /// Failures in a row without a byte at which a film is given up: 1 to 100.
+    /// Failures of every node in a row without a byte at which a film is given up: 1 to 100.
     pub attempts: NonZeroU32,
     /// How long the first byte may take before a second node is asked too: 10 ms to 1 min, below
     /// `first_byte_timeout`; none: never.

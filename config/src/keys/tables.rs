@@ -245,7 +245,7 @@ static STREAM: &[Key] = &[
         "attempts",
         COUNT,
         Absent::Integer(6),
-        "Failures in a row without a byte at which a film is given up.",
+        "Failures of every node in a row without a byte at which a film is given up.",
     ),
     Key::new(
         "hedge_after",
