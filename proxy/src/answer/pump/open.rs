@@ -187,13 +187,13 @@ async fn finish(
         order.node.live.heard_load(in_flight);
     }
     let judged = judge(order.ask, &facts(&head, &early), order.film.as_deref(), clock.unix_ms() / 1000);
-    if judged.is_ok() {
-        order.node.live.served();
-    }
     session.respect_keepalive();
     let is_kept = session.will_keepalive();
     let has_body = matches!(&judged, Ok(Judged::Answer(answer)) if answer.length > 0);
     if !has_body {
+        if judged.is_ok() {
+            order.node.live.served();
+        }
         // The document of an error is read: the connection is as good as before.
         if is_kept && let Some(stream) = session.reuse().await {
             connector.release_stream(stream, peer.reuse_hash(), Some(super::body::IDLE));

@@ -342,7 +342,10 @@ impl Hold<'_> {
                     if Instant::now() >= leave_at {
                         return None;
                     }
-                    (*self.window, flow.ahead) = (None, None);
+                    flow.ahead = None;
+                    if let Some(window) = self.window.take() {
+                        window.park();
+                    }
                     self.rest.iter_mut().for_each(|rest| rest.clear());
                     self.show.engine.parked();
                 }

@@ -83,6 +83,11 @@ impl Window {
         self.held_ms = self.held_ms.max(ms);
     }
 
+    /// It is given up because the viewer does not read. The node did well.
+    pub(super) fn park(self) {
+        self.node.live.served();
+    }
+
     /// It is through: its connection is free, and the node did well.
     pub(super) fn release(self, engine: &Engine) {
         self.node.live.served();
