@@ -21,7 +21,7 @@ use crate::viewer::*;
 const BYTES_PER_S: u64 = 5_000_000;
 const VIEWERS: usize = 50;
 /// MinIO lets go of a reader after 30 to 35 seconds.
-const PAUSE: Duration = Duration::from_secs(50);
+const PAUSE: Duration = Duration::from_secs(90);
 /// Windows grow to 1, 2, 4, 8, 16 and 32 MiB: this is in the last one of them.
 const BEGINNING: u64 = 36 << 20;
 /// Less than MinIO takes for reading.
