@@ -25,6 +25,12 @@ pub mod experience;
 mod load;
 pub mod metrics;
 
+/// Who asks, in every request of the gate's own to a node.
+pub const AGENT: &str = concat!("watchgate/", env!("CARGO_PKG_VERSION"));
+/// The presence of this field keeps `MinIO` and `RustFS` from fetching from a peer what they lack themselves. It needs no
+/// signature.
+pub const HONEST: (&str, &str) = ("x-minio-source-proxy-request", "false");
+
 /// One node: configuration, live state, and all that can be worked out before a request comes.
 #[derive(Debug)]
 pub struct Node {

@@ -24,12 +24,9 @@ use crate::clock::Clock;
 use crate::decide::health::{
     Probed, Reason, SignedAnswer, clock_skew_s, health_verdict, requests_in_flight, signed_verdict, worst,
 };
-use crate::fleet::Node;
+use crate::fleet::{AGENT, HONEST, Node};
 use crate::sign::{HeaderRequest, Method, Resource, SignedHeaders};
 
-const AGENT: &str = concat!("watchgate/", env!("CARGO_PKG_VERSION"));
-/// Its presence keeps `MinIO` and `RustFS` from fetching from a peer what they lack themselves. It needs no signature.
-const HONEST: (&str, &str) = ("x-minio-source-proxy-request", "false");
 /// What an error code may look like before it goes into a log.
 const CODE_MAX: usize = 64;
 

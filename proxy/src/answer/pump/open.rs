@@ -26,12 +26,9 @@ use super::body::Body;
 use crate::clock::Clock;
 use crate::decide::health::requests_in_flight;
 use crate::decide::resume::{Answer, Ask, Failure, Head, Identity, Judged, judge};
-use crate::fleet::Node;
+use crate::fleet::{AGENT, HONEST, Node};
 use crate::sign::{DayKey, HeaderRequest, Method, Resource, SignedHeaders};
 
-const AGENT: &str = concat!("watchgate/", env!("CARGO_PKG_VERSION"));
-/// Its presence keeps `MinIO` and `RustFS` from fetching from a peer what they lack themselves. It needs no signature.
-const HONEST: (&str, &str) = ("x-minio-source-proxy-request", "false");
 /// An error's document is read up to here, so that its connection can be used again.
 const ERROR_BYTES_MAX: usize = 8 << 10;
 /// What a far address needs for TCP and TLS.
