@@ -39,6 +39,15 @@ pub(crate) fn config(root: &Table, folder: &Path, faults: &mut Faults) -> Option
         watch: watch?,
         health: health?,
         stream: stream?,
+        // The keys follow; until then their defaults hold.
+        presence: crate::Presence {
+            enabled: true,
+            positive_ttl: Duration::from_mins(1),
+            negative_ttl: Duration::from_secs(5),
+            capacity: NonZeroU32::new(1_000_000)?,
+            events_token: None,
+        },
+        catalog: crate::Catalog::Template,
         bucket: bucket?,
         nodes: nodes?,
         log: log?,

@@ -32,6 +32,10 @@ pub struct Config {
     pub health: Health,
     /// `[stream]`; complete and right in either mode.
     pub stream: Stream,
+    /// `[presence]`; complete and right even if it is turned off.
+    pub presence: Presence,
+    /// `[catalog]`.
+    pub catalog: Catalog,
     /// `[bucket]`.
     pub bucket: Bucket,
     /// Every `[[node]]`, in the order of the file: at least one, ids unique, at most one source.
@@ -49,6 +53,8 @@ pub struct Listen {
     pub admin: SocketAddr,
     /// What the operator's side wants as a bearer token; at least 16 characters.
     pub admin_token: Option<Secret>,
+    /// For bucket events alone, unlike all others; none: they come to `admin`.
+    pub events: Option<SocketAddr>,
 }
 
 /// `[viewer]`: how the viewer's address is found.
@@ -98,16 +104,33 @@ pub struct Watch {
     pub mode: Mode,
     /// How an object key is made from a uuid.
     pub object: ObjectTemplate,
-    /// How long a link works at least: whole seconds, 30 s and up.
-    pub link_lifetime: Duration,
+    /// How long a link works at least.
+    pub link_lifetime: LinkLifetime,
     /// What the signing time is rounded down to: whole seconds, 1 s and up; with the lifetime at most 7 days.
     pub link_window: Duration,
+    /// How the files of a film's tree reach the viewer, except manifests, which always pass through the gate.
+    pub segments: Mode,
     /// What is done when no node is healthy; `Source` only if there is one.
     pub all_down: AllDown,
     /// Whether answers carry `Watchgate-Decision`.
     pub decision_header: bool,
     /// Whose pages may read the answers; `Any` stands alone. Empty: nobody's.
     pub cors_origins: Vec<CorsOrigin>,
+}
+
+/// How long a link works at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkLifetime {
+    /// So long, whatever the film: whole seconds, 30 s and up.
+    Fixed(Duration),
+    /// As long as the film plays at this rate, and the pause: between 1 h and 24 h. Only with presence, which knows
+    /// the size.
+    Auto {
+        /// Kilobits (1000 bits) a second of the slowest film: 1 to 1,000,000.
+        bit_rate_kbps: NonZeroU32,
+        /// What viewers may pause in all: whole seconds, up to 24 h.
+        pause: Duration,
+    },
 }
 
 /// `[health]`: how nodes are probed.
@@ -158,6 +181,50 @@ pub struct Stream {
     pub cache_control: String,
     /// Whether streamed answers carry `Server-Timing`.
     pub server_timing: bool,
+}
+
+/// `[presence]`: which nodes hold a film.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Presence {
+    /// Whether nodes are asked at all before viewers are sent to them.
+    pub enabled: bool,
+    /// How long a node's word that it holds a film is believed: 1 s to 24 h.
+    pub positive_ttl: Duration,
+    /// How long its word that it does not: 100 ms to 1 h, not above `positive_ttl`.
+    pub negative_ttl: Duration,
+    /// Films that are remembered, of usual names and on few nodes: 1,000 to 100,000,000.
+    pub capacity: NonZeroU32,
+    /// What bucket events have to bring as a bearer token, at least 16 characters; none: no events are taken.
+    pub events_token: Option<Secret>,
+}
+
+/// `[catalog]`: how a film's uuid becomes an object key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Catalog {
+    /// By `watch.object` alone.
+    Template,
+    /// By a list: CSV (header line `uuid,key`) or, if its name ends in `.jsonl` or `.ndjson`, JSON lines. Relative paths
+    /// are joined to the config file's folder. Whether it exists is not known.
+    File(PathBuf),
+    /// By a database.
+    Postgres(Postgres),
+}
+
+/// `catalog.postgres`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Postgres {
+    /// `postgres://user:password@host:port/database`, with libpq's parameters.
+    pub url: Secret,
+    /// One parameter, the uuid; the first column of the first row is the key.
+    pub query: String,
+    /// How long a key is believed: 1 s to 24 h.
+    pub ttl: Duration,
+    /// How long the word that there is none: 100 ms to 1 h.
+    pub negative_ttl: Duration,
+    /// The whole time one question may take, connecting included: 50 ms to 1 min.
+    pub timeout: Duration,
+    /// Connections that are kept at most: 1 to 100.
+    pub connections: NonZeroU32,
 }
 
 /// `[bucket]`: the same on every node.

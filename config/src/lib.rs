@@ -32,7 +32,8 @@ mod tree;
 mod words;
 
 pub use config::{
-    Bucket, Config, GeoIp, GeoRule, Health, Listen, Log, Node, RuleTarget, Stream, Viewer, Watch,
+    Bucket, Catalog, Config, GeoIp, GeoRule, Health, LinkLifetime, Listen, Log, Node, Postgres, Presence,
+    RuleTarget, Stream, Viewer, Watch,
 };
 pub use cors::CorsOrigin;
 pub use endpoint::{Endpoint, Scheme};

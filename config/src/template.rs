@@ -33,17 +33,23 @@ enum Part {
 }
 
 impl ObjectTemplate {
-    /// The key of one film.
+    /// Whether its keys are the files of a film's tree, each with a path of its own.
     #[must_use]
-    pub fn key(&self, film: &[u8; 16]) -> String {
-        let mut key = String::with_capacity(self.key_len);
-        self.write_key(film, &mut key);
+    pub fn has_path(&self) -> bool {
+        false
+    }
+
+    /// The key of one film, or of the file at `path` of its tree; empty where the template has no path.
+    #[must_use]
+    pub fn key(&self, film: &[u8; 16], path: &str) -> String {
+        let mut key = String::with_capacity(self.key_len + path.len());
+        self.write_key(film, path, &mut key);
         key
     }
 
     /// The same, put behind what `out` holds.
-    pub fn write_key(&self, film: &[u8; 16], out: &mut String) {
-        out.reserve(self.key_len);
+    pub fn write_key(&self, film: &[u8; 16], path: &str, out: &mut String) {
+        out.reserve(self.key_len + path.len());
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.push_str(text),
@@ -95,7 +101,7 @@ impl FromStr for ObjectTemplate {
         let key_len = parts.iter().map(Part::len).sum();
         let template = Self { parts, key_len };
         // The digits of a uuid make no slash and no dot, so that one key stands for all.
-        check_object_key(&template.key(&[0; 16]))?;
+        check_object_key(&template.key(&[0; 16], ""))?;
         Ok(template)
     }
 }
@@ -175,10 +181,10 @@ mod tests {
     fn keys_are_made_from_the_uuid() {
         let check = |template: &str, key: &str| {
             let template: ObjectTemplate = template.parse().unwrap();
-            assert_eq!(template.key(&FILM), key);
+            assert_eq!(template.key(&FILM, ""), key);
             assert_eq!(template.key_len(), key.len());
             let mut url = String::from("/movies/");
-            template.write_key(&FILM, &mut url);
+            template.write_key(&FILM, "", &mut url);
             assert_eq!(url, format!("/movies/{key}"));
         };
         check("{uuid}", "01234567-89ab-cdef-fedc-ba9876543210");

@@ -50,7 +50,7 @@ fn decide(snapshot: &Snapshot, address: IpAddr) -> String {
     let node = &snapshot.fleet.nodes[plan.winner().expect("a node").node];
     let time = link_time(NOW_S, 300, 21_600);
     let keys = node.live.keys.load();
-    let key = snapshot.config.watch.object.key(&FILM);
+    let key = snapshot.config.watch.object.key(&FILM, "");
     node.link.presign(keys.at(time.signed_at_s()).expect("today"), Method::Get, &key, None, time)
 }
 

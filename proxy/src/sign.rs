@@ -8,12 +8,14 @@
 mod canonical;
 mod header;
 mod key;
+mod lifetime;
 mod presign;
 
 pub use crate::decide::watch::Method;
 pub use canonical::encode_key;
 pub use header::{HeaderRequest, Resource, SignedHeaders};
 pub use key::{DayKey, DayKeys};
+pub use lifetime::lifetime_s;
 pub use presign::{EXPIRES_MAX_S, LinkTime, link_time};
 
 use std::fmt;

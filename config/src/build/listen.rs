@@ -24,7 +24,7 @@ pub(super) fn listen(table: &Table, faults: &mut Faults) -> Option<Listen> {
             faults.push(item.fault(Wrong::new(format!("{admin} stands in listen.admin and in listen.http"))));
         }
     }
-    Some(Listen { http: http?, admin: admin?, admin_token })
+    Some(Listen { http: http?, admin: admin?, admin_token, events: None })
 }
 
 /// Two addresses with port 0 are two free ports, so that only others can be alike.

@@ -8,7 +8,7 @@ use super::from_str;
 use crate::fault::{Faults, Wrong};
 use crate::name::check_object_key;
 use crate::tree::{Table, Value};
-use crate::{AllDown, CorsOrigin, Health, Mode, Watch, duration};
+use crate::{AllDown, CorsOrigin, Health, LinkLifetime, Mode, Watch, duration};
 
 /// Longest life of a signed URL (Amazon S3 API Reference, query-string authentication, `X-Amz-Expires`).
 const LINK_MAX: Duration = Duration::from_hours(7 * 24);
@@ -31,7 +31,8 @@ pub(super) fn watch(table: &Table, faults: &mut Faults) -> Option<Watch> {
         prefix: prefix?,
         mode: table.word("mode", Mode::from_word)?,
         object: object?,
-        link_lifetime: lifetime?,
+        link_lifetime: LinkLifetime::Fixed(lifetime?),
+        segments: Mode::Stream,
         link_window: window?,
         all_down: table.word("all_down", AllDown::from_word)?,
         decision_header: table.flag("decision_header")?,

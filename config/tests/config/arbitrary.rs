@@ -127,8 +127,8 @@ proptest! {
         template in "(\\{uuid\\}|\\{uuid:0:16\\}|\\{uuid:16:32\\}|[a-z.-]|/){1,8}", one: [u8; 16], other: [u8; 16],
     ) {
         if let Ok(template) = template.parse::<ObjectTemplate>() {
-            prop_assert_eq!(one == other, template.key(&one) == template.key(&other));
-            prop_assert_eq!(template.key(&one).len(), template.key_len());
+            prop_assert_eq!(one == other, template.key(&one, "") == template.key(&other, ""));
+            prop_assert_eq!(template.key(&one, "").len(), template.key_len());
         }
     }
 }

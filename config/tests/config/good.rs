@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use watchgate_config::{
-    Addressing, AllDown, CorsOrigin, ForwardedHeader, Level, LogFormat, Mode, Profile, Role, RuleTarget,
-    Source, Stream, parse,
+    Addressing, AllDown, CorsOrigin, ForwardedHeader, Level, LinkLifetime, LogFormat, Mode, Profile, Role,
+    RuleTarget, Source, Stream, parse,
 };
 use watchgate_geoip::rule::Match;
 use watchgate_geoip::{Asn, Coordinates};
@@ -24,8 +24,8 @@ fn a_small_file_has_the_documented_defaults() {
     assert_eq!(config.viewer.header, ForwardedHeader::XForwardedFor);
     assert_eq!((config.geoip.databases.len(), config.geoip.home, config.geoip.rules.len()), (0, None, 0));
     assert_eq!((&*config.watch.prefix, config.watch.mode), ("/watch/", Mode::Redirect));
-    assert_eq!(config.watch.object.key(&[0xab; 16]), "abababab-abab-abab-abab-abababababab.mp4");
-    assert_eq!(config.watch.link_lifetime, Duration::from_hours(6));
+    assert_eq!(config.watch.object.key(&[0xab; 16], ""), "abababab-abab-abab-abab-abababababab.mp4");
+    assert_eq!(config.watch.link_lifetime, LinkLifetime::Fixed(Duration::from_hours(6)));
     assert_eq!(config.watch.link_window, Duration::from_mins(5));
     assert_eq!((config.watch.all_down, config.watch.decision_header), (AllDown::NearestAnyway, false));
     assert_eq!(config.watch.cors_origins, [CorsOrigin::Any]);

@@ -8,7 +8,7 @@ use super::args::SignArgs;
 use super::config_file::Setup;
 use super::terminal::Terminal;
 use super::{Done, Failure, time};
-use crate::sign::{self, DayKey, LinkTime, Method, Target, TargetParts, link_time};
+use crate::sign::{self, DayKey, LinkTime, Method, Target, TargetParts, lifetime_s, link_time};
 
 pub(crate) fn sign(setup: &Setup, args: &SignArgs, terminal: Terminal) -> Result<Done, Failure> {
     let config = setup.config();
@@ -19,7 +19,9 @@ pub(crate) fn sign(setup: &Setup, args: &SignArgs, terminal: Terminal) -> Result
     let now_s = time::unix_now().as_secs();
     let time = match args.lifetime {
         Some(lifetime) => link_time(now_s, 0, lifetime.seconds),
-        None => link_time(now_s, config.watch.link_window.as_secs(), config.watch.link_lifetime.as_secs()),
+        None => {
+            link_time(now_s, config.watch.link_window.as_secs(), lifetime_s(config.watch.link_lifetime, None))
+        }
     };
     let link = presign(node, &config.bucket, args.method.into(), &args.key, time);
     terminal.done(&link, Done::Yes)

@@ -54,7 +54,7 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     Decision {
         at: rfc3339(gate.clock.unix_ms()),
         film: ask.film.to_string(),
-        key: watch.object.key(ask.film.as_bytes()),
+        key: watch.object.key(ask.film.as_bytes(), ""),
         method: ask.method.as_str().to_owned(),
         mode: mode.as_str().to_owned(),
         viewer: ViewerView { address: Some(address.to_string()), from: "asked".to_owned() },

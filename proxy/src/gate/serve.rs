@@ -23,7 +23,7 @@ use crate::decide::watch::{Asked, BodyFraming, Connection, Film, Method, Request
 use crate::decide::{accept, client};
 use crate::fleet::Node;
 use crate::refusal::Refusal;
-use crate::sign::{DayKey, LinkTime, link_time};
+use crate::sign::{DayKey, LinkTime, lifetime_s, link_time};
 use crate::state::places::{PlaceFrom, Site};
 use crate::state::{Snapshot, View};
 
@@ -305,11 +305,11 @@ pub(super) fn group_key(address: Option<IpAddr>, film: &Film) -> u64 {
 
 fn link_time_at(snapshot: &Snapshot, unix_ms: u64) -> LinkTime {
     let watch = &snapshot.config.watch;
-    link_time(unix_ms / 1000, watch.link_window.as_secs(), watch.link_lifetime.as_secs())
+    link_time(unix_ms / 1000, watch.link_window.as_secs(), lifetime_s(watch.link_lifetime, None))
 }
 
 fn sign_link(snapshot: &Snapshot, node: &Node, film: &Film, method: Method, time: LinkTime) -> String {
-    let key = snapshot.config.watch.object.key(film.as_bytes());
+    let key = snapshot.config.watch.object.key(film.as_bytes(), "");
     let keys = node.live.keys.load();
     if let Some(day) = keys.at(time.signed_at_s()) {
         return node.link.presign(day, method, &key, None, time);

@@ -47,7 +47,7 @@ pub(super) async fn film(
     arrival: &Arrival,
     wanted: Wanted,
 ) -> Result<Outcome> {
-    let key: Arc<str> = snapshot.config.watch.object.key(wanted.film.as_bytes()).into();
+    let key: Arc<str> = snapshot.config.watch.object.key(wanted.film.as_bytes(), "").into();
     let (viewer, everybody) = (reached(arrival.viewer), snapshot.fleet.nodes.len());
     let region: Arc<str> = snapshot.config.bucket.region.as_str().into();
     let order = |among: Among| -> Nodes {
