@@ -13,6 +13,7 @@ pub mod fleet;
 #[cfg(feature = "front-door")]
 pub mod front;
 pub mod gate;
+pub mod kept;
 pub mod probe;
 pub mod refusal;
 pub mod sign;
