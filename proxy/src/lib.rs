@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod front;
 pub mod gate;
 pub mod kept;
+pub mod presence;
 pub mod probe;
 pub mod refusal;
 pub mod sign;

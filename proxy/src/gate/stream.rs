@@ -8,26 +8,30 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
-use super::serve::{
-    Arrival, Told, Wanted, choose, choose_anyway, decision_header, refused, retry_after_s, tell, write,
-};
+use super::choose::{Among, Chooser};
+use super::find::Finder;
+use super::serve::{Arrival, Told, Wanted, decision_header, refused, retry_after_s, tell, write};
 use super::{Gate, Outcome};
 use crate::access_log::Passage;
 use crate::answer::film::{self, About, Reply};
-use crate::answer::pump::{Among, Begun, End, Engine, NODES_USUAL, Nodes, Pump, Sent, Show, gone};
+use crate::answer::pump::{self, Begun, End, Engine, Guide, NODES_USUAL, Nodes, Pump, Sent, Show, Stage, gone};
 use crate::answer::{Answer, WATCHGATE_DECISION};
 use crate::config;
 use crate::decide::client::{Scheme, Viewer};
 use crate::decide::plan::{Plan, Why};
-use crate::decide::resume::Failure;
+use crate::decide::presence::{Known, Version};
+use crate::decide::resume::{Failure, Identity, Lie, NoFilm};
 use crate::decide::watch::Method;
 use crate::fleet::Fleet;
+use crate::presence::Lookup;
 use crate::refusal::Refusal;
-use crate::state::Snapshot;
+use crate::state::places::PlaceFrom;
+use crate::state::{Snapshot, Unknown};
 
 /// What is done once it is known which film it is.
 struct Ready {
@@ -41,37 +45,29 @@ struct Ready {
 /// Streams a film to the viewer, or refuses it.
 pub(super) async fn film(
     gate: &Gate,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     engine: &Arc<Engine>,
     session: &mut Session,
     arrival: &Arrival,
     wanted: Wanted,
 ) -> Result<Outcome> {
-    let key: Arc<str> = snapshot.config.watch.object.key(wanted.film.as_bytes(), "").into();
-    let (viewer, everybody) = (reached(arrival.viewer), snapshot.fleet.nodes.len());
-    let region: Arc<str> = snapshot.config.bucket.region.as_str().into();
-    let order = |among: Among| -> Nodes {
-        let ranking = match among {
-            Among::Best => choose(gate, snapshot, &viewer, &wanted.film, NODES_USUAL).0.ranking,
-            Among::All => choose(gate, snapshot, &viewer, &wanted.film, everybody).0.ranking,
-            Among::Everybody => choose_anyway(gate, snapshot, &viewer, &wanted.film, everybody),
-        };
-        ranking.best.iter().map(|scored| scored.node).collect()
-    };
+    let key: Arc<str> = wanted.key.as_str().into();
+    let chooser = Chooser { gate, snapshot, viewer: reached(arrival.viewer), film: wanted.film };
+    let usher = Usher { chooser, snapshot, key: &key };
     let mut pump = Pump::new(Show {
         engine,
         config: &snapshot.config.stream,
         fleet: &snapshot.fleet,
-        region: &region,
+        region: &snapshot.region,
         key: &key,
-        order: &order,
+        guide: &usher,
     });
     // What comes while the film runs is the next request, and not a reason to close the connection. The session has to
     // have read to the end of this one first, or it would lose what came early.
     let _ = session.as_downstream_mut().is_body_done();
     session.as_downstream_mut().set_pipelining_enabled(true);
-    let Some(ready) = ready(gate, snapshot, session, arrival, wanted, &mut pump, &key).await? else {
-        let told = Told { film: Some(wanted.film), ..Told::viewer_left() };
+    let Some(ready) = ready(&usher, session, arrival, &wanted, &mut pump).await? else {
+        let told = Told::plain(wanted.mode, Some(wanted.film), "viewer_left", "viewer_left");
         gate.metrics.viewer_left.inc();
         tell(gate, snapshot, session, arrival, &told, 0);
         return viewer_left();
@@ -108,6 +104,104 @@ pub(super) async fn film(
     result
 }
 
+/// Tells the pump who is asked, and hears what they say.
+struct Usher<'a> {
+    chooser: Chooser<'a>,
+    snapshot: &'a Arc<Snapshot>,
+    key: &'a Arc<str>,
+}
+
+/// What is known before a node is asked.
+struct Foreseen {
+    plan: Plan,
+    from: PlaceFrom,
+    /// The version that the first node of the plan is known to hold.
+    known: Option<Arc<Version>>,
+}
+
+impl Usher<'_> {
+    fn finder(&self) -> Option<&Arc<Finder>> {
+        self.chooser.gate.finder.as_ref()
+    }
+
+    /// Reads what is known of the film; if that is getting old, it is asked for again behind the viewer's back.
+    fn look<R>(&self, read: impl FnOnce(Option<&Known>) -> R) -> R {
+        let Some(finder) = self.finder() else { return read(None) };
+        let (looked, due) = finder.presence.look(self.key, self.chooser.gate.clock.now_ms(), read);
+        if let Some(entry) = due {
+            finder.refresh(self.snapshot, &entry);
+        }
+        looked
+    }
+
+    fn foresee(&self) -> Foreseen {
+        let foreseen = self.look(|known| {
+            let (plan, from) = self.chooser.plan(Among::hopeful(known), NODES_USUAL);
+            let version = plan.winner().and_then(|winner| known?.version(winner.node));
+            Foreseen { known: version.cloned(), plan, from }
+        });
+        if let Some(finder) = self.finder() {
+            finder.presence.count(match &foreseen {
+                Foreseen { known: Some(_), .. } => Lookup::Hit,
+                Foreseen { plan, .. } if plan.is_film_missing() => Lookup::Negative,
+                Foreseen { .. } => Lookup::Miss,
+            });
+        }
+        foreseen
+    }
+
+    /// The other nodes are asked behind the viewer's back.
+    fn fill(&self) {
+        if let Some(finder) = self.finder()
+            && let Some(entry) = finder.presence.find(self.key)
+        {
+            finder.fill(self.snapshot, &entry);
+        }
+    }
+}
+
+impl Guide for Usher<'_> {
+    fn order(&self, among: pump::Among, stage: Stage) -> Nodes {
+        let depth = if among == pump::Among::Best { NODES_USUAL } else { self.snapshot.fleet.nodes.len() };
+        let ranking = match among {
+            pump::Among::Everybody => self.chooser.anyway(depth),
+            pump::Among::Best | pump::Among::All => self.look(|known| {
+                let unknown = if stage == Stage::Begins { Unknown::Taken } else { Unknown::Running };
+                self.chooser.plan(Among { unknown, ..Among::hopeful(known) }, depth).0.ranking
+            }),
+        };
+        ranking.best.iter().map(|scored| scored.node).collect()
+    }
+
+    fn said(&self, node: usize) -> Option<Failure> {
+        let finder = self.finder()?;
+        let now_ms = self.chooser.gate.clock.now_ms();
+        self.look(|known| known?.said(node, now_ms, finder.presence.times()))
+    }
+
+    fn heard(&self, node: usize, heard: Result<(&Identity, Option<&str>), Failure>) {
+        let Some(finder) = self.finder() else { return };
+        match heard {
+            Ok((film, content_type)) => {
+                let (now_ms, times) = (self.chooser.gate.clock.now_ms(), finder.presence.times());
+                if self.look(|known| known.is_some_and(|known| known.has_heard(node, film, now_ms, times))) {
+                    return;
+                }
+                let version = Version { film: film.clone(), content_type: content_type.map(Into::into) };
+                finder.heard(self.snapshot, self.key, node, Ok(version));
+            }
+            Err(failure @ (Failure::Absent | Failure::Deleted | Failure::Forbidden)) => {
+                finder.heard(self.snapshot, self.key, node, Err(failure));
+            }
+            // It holds something else by now.
+            Err(Failure::Stale | Failure::Lie(Lie::Tag | Lie::Total)) => {
+                finder.ask_again(self.snapshot, self.key);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
 /// Writes the head of a film. The node is not held for a viewer who does not take it; false: the viewer never did.
 async fn write_head(
     session: &mut Session,
@@ -129,43 +223,62 @@ fn viewer_left<T>() -> Result<T> {
 
 /// Asks nodes for the film until it is known, and decides the answer. Nothing is written yet. `None`: the viewer left.
 async fn ready(
-    gate: &Gate,
-    snapshot: &Snapshot,
+    usher: &Usher<'_>,
     session: &mut Session,
     arrival: &Arrival,
-    wanted: Wanted,
+    wanted: &Wanted,
     pump: &mut Pump<'_>,
-    key: &str,
 ) -> Result<Option<Ready>> {
+    let (gate, snapshot) = (usher.chooser.gate, usher.snapshot);
     // A copy: the session watches for the viewer's leaving meanwhile.
     let fields = session.req_header().headers.clone();
     let asking = arrival.asking(snapshot, &fields, wanted.method == Method::Head);
     let refuse = |refusal| {
-        let (answer, told) = refused(gate, arrival, &asking, refusal, Some(wanted.film))?;
+        let (answer, told) = refused(gate, arrival, &asking, refusal, (wanted.mode, Some(wanted.film)))?;
         Ok(Some(Ready { answer, told, begun: None, bytes: (0, 0) }))
     };
-    let (plan, from) = choose(gate, snapshot, &reached(arrival.viewer), &wanted.film, NODES_USUAL);
+    let Foreseen { plan, from, known } = usher.foresee();
     gate.metrics.located(from);
     gate.metrics.decision_seconds.observe(arrival.began.elapsed().as_secs_f64());
-    if plan.winner().is_none() {
-        return refuse(Refusal::NoNode { retry_after_s: retry_after_s(snapshot) });
+    let retry_after_s = retry_after_s(snapshot);
+    if plan.winner().is_none() && !plan.is_film_missing() {
+        return refuse(Refusal::NoNode { retry_after_s });
     }
+    let _turn = match (&gate.finder, &known) {
+        (Some(finder), None) => match finder.turn(snapshot.config.stream.first_byte_timeout).await {
+            Some(turn) => Some(turn),
+            None => return refuse(Refusal::NoFilm { why: NoFilm::NoAnswer, retry_after_s }),
+        },
+        _ => None,
+    };
     let ask = film::first_ask(wanted.method, &fields, |at, left| pump.first_window(at, left));
-    let begun = tokio::select! {
-        biased;
-        begun = pump.begin(ask) => begun,
-        () = gone(session) => return Ok(None),
+    let remembered = known.as_ref().zip(plan.winner()).filter(|_| ask.is_head() && !is_manifest(&wanted.key));
+    let remembered = remembered.map(|(version, winner)| Begun::remembered(version, winner.node));
+    let begun = match remembered.filter(|begun| {
+        // What bytes follow has to come from a node that has them now.
+        wanted.method == Method::Head
+            || reply_to(wanted, &fields, begun, arrival).bytes(&begun.film) == (0, 0)
+    }) {
+        Some(begun) => begun,
+        None => {
+            let begun = tokio::select! {
+                biased;
+                begun = pump.begin(ask) => begun,
+                () = gone(session) => return Ok(None),
+            };
+            match begun {
+                Ok(begun) => begun,
+                Err(why) => return refuse(Refusal::NoFilm { why, retry_after_s }),
+            }
+        }
     };
-    let begun = match begun {
-        Ok(begun) => begun,
-        Err(why) => return refuse(Refusal::NoFilm { why, retry_after_s: retry_after_s(snapshot) }),
-    };
-    let reply = film::reply(wanted.method, &fields, &begun.film, arrival.unix_ms / 1000);
+    usher.fill();
+    let reply = reply_to(wanted, &fields, &begun, arrival);
     if let Reply::Refused(refusal) = reply {
         return refuse(refusal);
     }
     let about = About {
-        key,
+        key: &wanted.key,
         content_type: begun.content_type.as_deref(),
         config: &snapshot.config.stream,
         waited: arrival.began.elapsed(),
@@ -173,7 +286,9 @@ async fn ready(
     let mut parts = film::head(reply, &begun.film, &about, &asking)?;
     let node = &snapshot.fleet.nodes[begun.node];
     let why = why(&plan, pump, begun.node);
-    node.metrics.first_byte_seconds.observe(begun.took.as_secs_f64());
+    if let Some(took) = begun.took {
+        node.metrics.first_byte_seconds.observe(took.as_secs_f64());
+    }
     if snapshot.config.watch.decision_header {
         let value = decision_header(node, &plan, begun.node, why);
         parts.headers.insert(WATCHGATE_DECISION, crate::answer::field(&value)?);
@@ -188,16 +303,15 @@ async fn ready(
     gate.metrics.streamed(why, outcome == "stream");
     let part = if let Reply::Part(part) = reply { Some((part.first(), part.last())) } else { None };
     let passage = Passage { range: part, first_byte: Some(about.waited), resumes: String::new() };
-    let told = Told {
-        film: Some(wanted.film),
-        outcome,
-        reason: why.as_str(),
-        node: Some(begun.node),
-        passage: Some(passage),
-    };
+    let told = Told::plain(wanted.mode, Some(wanted.film), outcome, why.as_str());
+    let told = Told { node: Some(begun.node), passage: Some(passage), ..told };
     let answer = Answer { head: Box::new(parts.into()), body: Bytes::new(), close: false };
     let bytes = if wanted.method == Method::Head { (0, 0) } else { reply.bytes(&begun.film) };
     Ok(Some(Ready { answer, told, begun: Some(begun), bytes }))
+}
+
+fn reply_to(wanted: &Wanted, fields: &HeaderMap, begun: &Begun, arrival: &Arrival) -> Reply {
+    film::reply(wanted.method, fields, &begun.film, arrival.unix_ms / 1000)
 }
 
 /// The viewer as the choice has to see it: the gate reaches nodes its own way, whatever the viewer's scheme.
