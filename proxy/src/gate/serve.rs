@@ -63,7 +63,8 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
     let head = session.req_header();
     let body = framing(session, head);
     let line = RequestLine { method: head.method.as_str(), path: path(head), body };
-    let asked = watch(&line, &snapshot.config.watch.prefix);
+    let watched = &snapshot.config.watch;
+    let asked = watch(&line, &watched.prefix, watched.object.has_path());
     if asked == Ok(Asked::NotMine) {
         return Ok(Outcome::NotMine);
     }
@@ -71,14 +72,15 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
     let asked = asked
         .map_err(Refusal::from)
         .and_then(|asked| if has_host(head) { Ok(asked) } else { Err(Refusal::Host) });
-    if let (Ok(Asked::Film { film, method }), Some(engine)) = (asked, &gate.engine) {
-        let wanted = Wanted { film, method, wants_json: accept::wants_json(lines(head, &ACCEPT)) };
+    if let (Ok(Asked::Film { film, method, .. }), Some(engine)) = (&asked, &gate.engine) {
+        let wanted =
+            Wanted { film: *film, method: *method, wants_json: accept::wants_json(lines(head, &ACCEPT)) };
         if !wanted.wants_json {
             // In a box of its own: a redirect must not pay for the size of a film's future.
             return Box::pin(stream::film(gate, &snapshot, engine, session, &arrival, wanted)).await;
         }
     }
-    let (answer, told) = answer(gate, &snapshot, head, &arrival, asked)?;
+    let (answer, told) = answer(gate, &snapshot, head, &arrival, &asked)?;
     write(gate, &snapshot, session, answer, &arrival, told).await?;
     Ok(Outcome::Answered)
 }
@@ -88,7 +90,7 @@ pub(super) async fn not_found(gate: &Gate, session: &mut Session) -> Result<()> 
     let snapshot = gate.snapshot.load_full();
     let head = session.req_header();
     let arrival = arrival(gate, &snapshot, session, framing(session, head));
-    let (answer, told) = answer(gate, &snapshot, head, &arrival, Err(Refusal::NotFound))?;
+    let (answer, told) = answer(gate, &snapshot, head, &arrival, &Err(Refusal::NotFound))?;
     write(gate, &snapshot, session, answer, &arrival, told).await
 }
 
@@ -157,11 +159,11 @@ fn answer(
     snapshot: &Snapshot,
     head: &RequestHeader,
     arrival: &Arrival,
-    asked: Result<Asked, Refusal>,
+    asked: &Result<Asked<'_>, Refusal>,
 ) -> Result<(Answer, Told)> {
     let asking = arrival.asking(snapshot, &head.headers, head.method == http::Method::HEAD);
-    match asked {
-        Ok(Asked::Film { film, method }) => {
+    match *asked {
+        Ok(Asked::Film { film, method, .. }) => {
             let wants_json = accept::wants_json(lines(head, &ACCEPT));
             film_answer(gate, snapshot, arrival, &asking, &Wanted { film, method, wants_json })
         }
