@@ -44,7 +44,15 @@ fn snapshot(count: u32) -> Snapshot {
 
 fn decide(snapshot: &Snapshot, address: IpAddr) -> String {
     let site = snapshot.places.site(Some(address));
-    let view = View { snapshot, site: &site, now_ms: 1, https_only: false, assume_up: false };
+    let view = View {
+        snapshot,
+        site: &site,
+        now_ms: 1,
+        https_only: false,
+        assume_up: false,
+        take_draining: false,
+        held: None,
+    };
     let question = site.question(viewer_key(1, &FILM));
     let plan = plan(&question, &view, snapshot.policy, 1);
     let node = &snapshot.fleet.nodes[plan.winner().expect("a node").node];
@@ -59,7 +67,15 @@ fn decision(c: &mut Criterion) {
         let snapshot = snapshot(count);
         let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
         let site = snapshot.places.site(Some(address));
-        let view = View { snapshot: &snapshot, site: &site, now_ms: 1, https_only: false, assume_up: false };
+        let view = View {
+            snapshot: &snapshot,
+            site: &site,
+            now_ms: 1,
+            https_only: false,
+            assume_up: false,
+            take_draining: false,
+            held: None,
+        };
         let mut viewer = 0_u64;
         c.bench_function(&format!("rank/{count}"), |bench| {
             bench.iter(|| {

@@ -4,8 +4,8 @@
 //! so that a flood of unknown names drives out none that is watched. Absent on purpose: asking nodes (`gate::find`), and
 //! what their words mean (`decide::presence`).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -293,9 +293,9 @@ impl Entry {
 
 impl PresenceMetrics {
     fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let about = "Films looked for in the memory of what nodes hold, by whether somebody had to be asked first.";
-        let lookups =
-            IntCounterVec::new(Opts::new("watchgate_presence_lookups_total", about), &["result"])?;
+        let about =
+            "Films looked for in the memory of what nodes hold, by whether somebody had to be asked first.";
+        let lookups = IntCounterVec::new(Opts::new("watchgate_presence_lookups_total", about), &["result"])?;
         registry.register(Box::new(lookups.clone()))?;
         let about = "Films in the memory of what nodes hold, by whether anybody holds them.";
         let films = IntGaugeVec::new(Opts::new("watchgate_presence_films", about), &["kind"])?;

@@ -108,13 +108,7 @@ impl Tick {
 impl Known {
     /// A node has answered, or failed to, at `now_ms` of the gate's clock. `source`: the fleet's source, whose word
     /// weighs more.
-    pub fn hear(
-        &mut self,
-        node: usize,
-        heard: Result<Version, Failure>,
-        now_ms: u64,
-        source: Option<usize>,
-    ) {
+    pub fn hear(&mut self, node: usize, heard: Result<Version, Failure>, now_ms: u64, source: Option<usize>) {
         let version = heard.map(|version| self.shared(version));
         let Ok(node) = u32::try_from(node) else { return };
         let at = self.words.binary_search_by_key(&node, |word| word.node).unwrap_or_else(|at| {
@@ -274,14 +268,7 @@ impl Known {
 
 impl Word {
     fn new(node: u32) -> Self {
-        Self {
-            node,
-            said: Said::Nothing,
-            heard: Tick(0),
-            failed: None,
-            failed_at: Tick(0),
-            denied: 0,
-        }
+        Self { node, said: Said::Nothing, heard: Tick(0), failed: None, failed_at: Tick(0), denied: 0 }
     }
 
     /// What it said last.

@@ -105,10 +105,7 @@ impl Dropped {
     /// Whether it is about this film alone.
     #[must_use]
     pub fn is_presence(self) -> bool {
-        matches!(
-            self,
-            Self::Absent | Self::Deleted | Self::StaleVersion | Self::Forbidden | Self::Unanswered
-        )
+        matches!(self, Self::Absent | Self::Deleted | Self::StaleVersion | Self::Forbidden | Self::Unanswered)
     }
 }
 

@@ -113,7 +113,12 @@ impl<'a> Linking<'a> {
     }
 
     /// After the nodes were asked: a holder, or a refusal.
-    fn at_last(&self, finder: &Finder, known: &Known, entry: &crate::presence::Entry) -> Result<(Answer, Told)> {
+    fn at_last(
+        &self,
+        finder: &Finder,
+        known: &Known,
+        entry: &crate::presence::Entry,
+    ) -> Result<(Answer, Told)> {
         let among = Among::holders(Some(known));
         let (mut plan, from) = self.chooser().plan(among, 1);
         self.gate.metrics.located(from);

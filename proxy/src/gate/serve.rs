@@ -18,6 +18,8 @@ use super::{Gate, Outcome, link, stream};
 use crate::access_log::{Line, Passage};
 use crate::answer::{Answer, Asking, X_REQUEST_ID, refuse};
 use crate::clock::millis;
+use crate::config;
+use crate::decide::media::is_manifest;
 use crate::decide::plan::{Plan, Why};
 use crate::decide::watch::{Asked, BodyFraming, Connection, Film, Method, RequestLine, watch};
 use crate::decide::{accept, client};
@@ -51,12 +53,7 @@ pub(super) struct Told {
 
 impl Told {
     /// Of no node.
-    pub(super) fn plain(
-        mode: Mode,
-        film: Option<Film>,
-        outcome: &'static str,
-        reason: &'static str,
-    ) -> Self {
+    pub(super) fn plain(mode: Mode, film: Option<Film>, outcome: &'static str, reason: &'static str) -> Self {
         Self { mode, film, outcome, reason, node: None, passage: None }
     }
 }
@@ -67,7 +64,8 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
     let head = session.req_header();
     let body = framing(session, head);
     let line = RequestLine { method: head.method.as_str(), path: path(head), body };
-    let asked = watch(&line, &snapshot.config.watch.prefix);
+    let watched = &snapshot.config.watch;
+    let asked = watch(&line, &watched.prefix, watched.object.has_path());
     if asked == Ok(Asked::NotMine) {
         return Ok(Outcome::NotMine);
     }
@@ -75,16 +73,25 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
     let asked = asked
         .map_err(Refusal::from)
         .and_then(|asked| if has_host(head) { Ok(asked) } else { Err(Refusal::Host) });
-    if let Ok(Asked::Film { film, method }) = asked {
+    if let Ok(Asked::Film { film, path, method }) = &asked {
         let wants_json = accept::wants_json(lines(head, &ACCEPT));
-        let key = snapshot.config.watch.object.key(film.as_bytes(), "");
-        let mode = snapshot.config.watch.mode;
-        let wanted = Wanted { film, key, method, mode, wants_json };
+        let key = watched.object.key(film.as_bytes(), path);
+        let wanted = Wanted { film: *film, key, method: *method, mode: mode(watched, path), wants_json };
         return film_request(gate, &snapshot, session, &arrival, wanted).await;
     }
-    let (answer, told) = answer(gate, &snapshot, head, &arrival, asked)?;
+    let (answer, told) = answer(gate, &snapshot, head, &arrival, &asked)?;
     write(gate, &snapshot, session, answer, &arrival, told).await?;
     Ok(Outcome::Answered)
+}
+
+/// How a film, or a file of its tree, reaches the viewer. A manifest names its segments by where it came from, and they
+/// have to come back to the gate.
+fn mode(watched: &config::Watch, path: &str) -> Mode {
+    match path {
+        "" => watched.mode,
+        path if is_manifest(path) => Mode::Stream,
+        _ => watched.segments,
+    }
 }
 
 async fn film_request(
@@ -111,7 +118,7 @@ pub(super) async fn not_found(gate: &Gate, session: &mut Session) -> Result<()> 
     let snapshot = gate.snapshot.load_full();
     let head = session.req_header();
     let arrival = arrival(gate, &snapshot, session, framing(session, head));
-    let (answer, told) = answer(gate, &snapshot, head, &arrival, Err(Refusal::NotFound))?;
+    let (answer, told) = answer(gate, &snapshot, head, &arrival, &Err(Refusal::NotFound))?;
     write(gate, &snapshot, session, answer, &arrival, told).await
 }
 
@@ -180,16 +187,18 @@ fn answer(
     snapshot: &Snapshot,
     head: &RequestHeader,
     arrival: &Arrival,
-    asked: Result<Asked, Refusal>,
+    asked: &Result<Asked<'_>, Refusal>,
 ) -> Result<(Answer, Told)> {
     let asking = arrival.asking(snapshot, &head.headers, head.method == http::Method::HEAD);
     let mode = snapshot.config.watch.mode;
-    match asked {
+    match *asked {
         Ok(Asked::Preflight) => {
             gate.metrics.preflight.inc();
             Ok((asking.preflight()?, Told::plain(mode, None, "preflight", "preflight")))
         }
-        Ok(Asked::NotMine | Asked::Film { .. }) => refused(gate, arrival, &asking, Refusal::NotFound, (mode, None)),
+        Ok(Asked::NotMine | Asked::Film { .. }) => {
+            refused(gate, arrival, &asking, Refusal::NotFound, (mode, None))
+        }
         Err(refusal) => refused(gate, arrival, &asking, refusal, (mode, None)),
     }
 }

@@ -19,10 +19,13 @@ use super::serve::{Arrival, Told, Wanted, decision_header, refused, retry_after_
 use super::{Gate, Outcome};
 use crate::access_log::Passage;
 use crate::answer::film::{self, About, Reply};
-use crate::answer::pump::{self, Begun, End, Engine, Guide, NODES_USUAL, Nodes, Pump, Sent, Show, Stage, gone};
+use crate::answer::pump::{
+    self, Begun, End, Engine, Guide, NODES_USUAL, Nodes, Pump, Sent, Show, Stage, gone,
+};
 use crate::answer::{Answer, WATCHGATE_DECISION};
 use crate::config;
 use crate::decide::client::{Scheme, Viewer};
+use crate::decide::media::is_manifest;
 use crate::decide::plan::{Plan, Why};
 use crate::decide::presence::{Known, Version};
 use crate::decide::resume::{Failure, Identity, Lie, NoFilm};
