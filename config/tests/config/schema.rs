@@ -118,6 +118,9 @@ fn the_schema_refuses_nothing_that_is_right() {
         "watch.cors_origins = [\"HTTPS://films.example:8443\", \"http://[::1]:80\"]",
         "health.interval = \"3600000ms\"",
         "watch.mode = \"stream\"",
+        "watch = { link_lifetime = \"auto\", auto_bit_rate_kbps = 1, auto_pause = \"0s\", segments = \"redirect\" }",
+        "presence = { enabled = false, positive_ttl = \"1h\", negative_ttl = \"1m\", capacity = 1000 }",
+        "listen.events = \"\"",
         "stream = { window = \"4GiB\", min_rate = \"0KiB\", hedge_after = \"off\", cache_control = \"\" }",
         "stream = { window = \"064KiB\", hedge_after = \"10ms\", cache_control = \"no-cache=\\\"set-cookie\\\"\" }",
     ];
@@ -133,7 +136,7 @@ fn the_schema_refuses_nothing_that_is_right() {
 #[test]
 fn the_schema_refuses_what_it_can_see() {
     let lines = [
-        "listen.events = \"\"",
+        "listen.events = \"localhost:1\"",
         "listen.http = []",
         "listen.http = 8080",
         "listen.admin = \"localhost\"",
@@ -145,7 +148,11 @@ fn the_schema_refuses_what_it_can_see() {
         "geoip.rule = [{ cidr = \"10.0.0.0/8\", asn = 1, nodes = [\"msk\"] }]",
         "geoip.rule = [{ cidr = \"10.0.0.0/8\", nodes = [\"msk\"], at = { lat = 1, lon = 2 } }]",
         "watch.mode = \"proxy\"",
-        "watch.link_lifetime = \"auto\"",
+        "watch.link_lifetime = \"off\"",
+        "watch.link_window = \"auto\"",
+        "watch.segments = \"auto\"",
+        "watch.auto_pause = \"auto\"",
+        "watch.auto_bit_rate_kbps = 0",
         "watch.object = \"{path}\"",
         "watch.prefix = \"/\"",
         "health.rise = 0",
@@ -161,7 +168,10 @@ fn the_schema_refuses_what_it_can_see() {
         "stream.cache_control = \" private\"",
         "stream.cache_control = \"private\\r\\nX-Evil: 1\"",
         "stream.server_timing = \"on\"",
-        "presence = {}",
+        "presence.enabled = \"yes\"",
+        "presence.capacity = 999",
+        "presence.positive_ttl = 60",
+        "presence.events_token = \"0123456789abcdef\"",
     ];
     for line in lines {
         let text = format!("{line}\n{SMALL}");
