@@ -145,7 +145,8 @@ static WATCH: &[Key] = &[
         "object",
         Kind::like(template::PATTERN),
         Absent::Text("{uuid}.mp4"),
-        "The film's object key: {uuid}, or {uuid:FROM:TO}, a slice of its 32 hex digits without TO.",
+        "The film's object key: {uuid}, or {uuid:FROM:TO}, a slice of its 32 hex digits without TO; /{path} at the end: \
+         films are trees of files.",
     ),
     Key::new(
         "link_lifetime",

@@ -130,6 +130,7 @@ fn settings_of_every_shape_are_taken() {
     check("[[geoip.rule]]\ncountry = \"de\"\nat = { lat = -90, lon = 180 }");
     check("watch.prefix = \"/films/v1.0/\"");
     check("watch.object = \"films/{uuid:0:2}/{uuid:2:32}.mkv\"");
+    check("watch.object = \"films/{uuid:0:2}/{uuid}/{path}\"");
     check("watch.link_lifetime = \"30s\"\nwatch.link_window = \"1s\"");
     check("watch.link_lifetime = \"604500s\"");
     check("watch.link_lifetime = \"auto\"\nwatch.link_window = \"6d\"");
