@@ -17,6 +17,7 @@ use crate::{Config, Level, Log, LogFormat, duration, size};
 mod geoip;
 mod listen;
 mod node;
+mod presence;
 mod stream;
 mod watch;
 
@@ -28,6 +29,7 @@ pub(crate) fn config(root: &Table, folder: &Path, faults: &mut Faults) -> Option
     let geoip = root.table("geoip").and_then(|table| geoip::geoip(table, &ids, folder, faults));
     let watch = root.table("watch").and_then(|table| watch::watch(table, faults));
     let health = root.table("health").and_then(|table| watch::health(table, faults));
+    let presence = presence::presence(root, faults);
     let stream = root.table("stream").and_then(|table| stream::stream(table, faults));
     let bucket = root.table("bucket").and_then(|table| node::bucket(table, faults));
     let nodes = node::nodes(root, bucket.as_ref(), faults);
@@ -39,14 +41,7 @@ pub(crate) fn config(root: &Table, folder: &Path, faults: &mut Faults) -> Option
         watch: watch?,
         health: health?,
         stream: stream?,
-        // The keys follow; until then their defaults hold.
-        presence: crate::Presence {
-            enabled: true,
-            positive_ttl: Duration::from_mins(1),
-            negative_ttl: Duration::from_secs(5),
-            capacity: NonZeroU32::new(1_000_000)?,
-            events_token: None,
-        },
+        presence: presence?,
         catalog: crate::Catalog::Template,
         bucket: bucket?,
         nodes: nodes?,

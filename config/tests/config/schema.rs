@@ -115,9 +115,13 @@ fn the_schema_refuses_nothing_that_is_right() {
         "geoip.rule = [{ country = \"de\", nodes = [\"msk\"] }, { cidr = \"::1\", nodes = [\"msk\"] }]",
         "watch.prefix = \"/a/b.c~d_e-f/\"",
         "watch.object = \"{uuid:0:16}/{uuid:16:32}/фильм.mp4\"",
+        "watch.object = \"films/{uuid:0:2}/{uuid}/{path}\"",
         "watch.cors_origins = [\"HTTPS://films.example:8443\", \"http://[::1]:80\"]",
         "health.interval = \"3600000ms\"",
         "watch.mode = \"stream\"",
+        "watch = { link_lifetime = \"auto\", auto_bit_rate_kbps = 1, auto_pause = \"0s\", segments = \"redirect\" }",
+        "presence = { enabled = false, positive_ttl = \"1h\", negative_ttl = \"1m\", capacity = 1000 }",
+        "listen.events = \"\"",
         "stream = { window = \"4GiB\", min_rate = \"0KiB\", hedge_after = \"off\", cache_control = \"\" }",
         "stream = { window = \"064KiB\", hedge_after = \"10ms\", cache_control = \"no-cache=\\\"set-cookie\\\"\" }",
     ];
@@ -133,7 +137,7 @@ fn the_schema_refuses_nothing_that_is_right() {
 #[test]
 fn the_schema_refuses_what_it_can_see() {
     let lines = [
-        "listen.events = \"\"",
+        "listen.events = \"localhost:1\"",
         "listen.http = []",
         "listen.http = 8080",
         "listen.admin = \"localhost\"",
@@ -145,8 +149,15 @@ fn the_schema_refuses_what_it_can_see() {
         "geoip.rule = [{ cidr = \"10.0.0.0/8\", asn = 1, nodes = [\"msk\"] }]",
         "geoip.rule = [{ cidr = \"10.0.0.0/8\", nodes = [\"msk\"], at = { lat = 1, lon = 2 } }]",
         "watch.mode = \"proxy\"",
-        "watch.link_lifetime = \"auto\"",
+        "watch.link_lifetime = \"off\"",
+        "watch.link_window = \"auto\"",
+        "watch.segments = \"auto\"",
+        "watch.auto_pause = \"auto\"",
+        "watch.auto_bit_rate_kbps = 0",
         "watch.object = \"{path}\"",
+        "watch.object = \"{uuid}{path}\"",
+        "watch.object = \"{uuid}/{path}.ts\"",
+        "watch.object = \"{uuid}/{path}/{path}\"",
         "watch.prefix = \"/\"",
         "health.rise = 0",
         "health.rise = 1.5",
@@ -161,7 +172,10 @@ fn the_schema_refuses_what_it_can_see() {
         "stream.cache_control = \" private\"",
         "stream.cache_control = \"private\\r\\nX-Evil: 1\"",
         "stream.server_timing = \"on\"",
-        "presence = {}",
+        "presence.enabled = \"yes\"",
+        "presence.capacity = 999",
+        "presence.positive_ttl = 60",
+        "presence.events_token = \"0123456789abcdef\"",
     ];
     for line in lines {
         let text = format!("{line}\n{SMALL}");

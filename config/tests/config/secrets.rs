@@ -86,6 +86,49 @@ fn a_weak_admin_token_is_refused() {
 }
 
 #[test]
+fn an_events_token_opens_an_address_of_its_own() {
+    let events = "listen.events = \"0.0.0.0:9901\"\npresence.events_token_file = \"events\"";
+    let folder = Folder::new().with("key", "s").with("events", "fedcba9876543210\n");
+    let config = folder.load(events, NODE).unwrap().config;
+    assert_eq!(config.listen.events, Some("0.0.0.0:9901".parse().unwrap()));
+    assert_eq!(config.presence.events_token.unwrap().expose(), "fedcba9876543210");
+    // One fault: that the token is missing because it is weak is no second one.
+    let check = |token: &str, why: &str| {
+        assert_eq!(Folder::new().with("key", "s").with("events", token).why(events, NODE), why);
+    };
+    check("fedcba987654321\n", "the token must have at least 16 characters, not 15");
+    check("fedcba98 76543210", "the token must be of printable ASCII characters without blanks");
+    check("", "the file is empty");
+}
+
+/// Every node that sends events could drain the others with it.
+#[test]
+fn the_events_token_is_not_the_admin_token() {
+    let top = |events: &str| {
+        format!("listen.admin_token_file = \"token\"\npresence.events_token_file = \"{events}\"")
+    };
+    let folder = || {
+        Folder::new()
+            .with("key", "s")
+            .with("token", "hush-hush-0123456\n")
+            .with("same", "hush-hush-0123456")
+            .with("other", "hush-hush-0123457")
+    };
+    for file in ["same", "token"] {
+        let faults = folder().load(&top(file), NODE).expect_err("one token");
+        let path = "presence.events_token_file";
+        let expected = format!(
+            "{path}: the file holds the admin token, and nodes must not hold the operator's token\n    \
+             hint: a token of its own: openssl rand -hex 32"
+        );
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(said, [expected]);
+        assert_eq!(faults.iter().next().unwrap().line, Some(2));
+    }
+    folder().load(&top("other"), NODE).unwrap();
+}
+
+#[test]
 fn a_session_token_is_read_from_its_file() {
     let folder = Folder::new().with("key", "s").with("session", "t0ken==\n");
     let node = format!("{NODE}\nsession_token_file = \"session\"");
@@ -97,6 +140,7 @@ fn a_session_token_is_read_from_its_file() {
 fn secrets_of_every_origin_stay_secret() {
     let folder = Folder::new()
         .with("token", "hush-hush-admin-token")
+        .with("events", "hush-hush-events-token")
         .with("key", "hush-hush-file")
         .with("session", "hush-hush-session");
     let second = "[[node]]\nid = \"inline\"\nendpoint = \"http://b\"\nat = { lat = 1, lon = 2 }\naccess_key = \"gate\"\n\
@@ -104,7 +148,7 @@ fn secrets_of_every_origin_stay_secret() {
                   at = { lat = 1, lon = 2 }\naccess_key = \"gate\"\n";
     let first = SMALL
         .replace("secret_key = \"verysecretindeed\"", &format!("{NODE}\nsession_token_file = \"session\""));
-    let text = format!("{ADMIN}\n{first}{second}");
+    let text = format!("{ADMIN}\npresence.events_token_file = \"events\"\n{first}{second}");
     let path = folder.0.path().join("gate.toml");
     let env = env(&[
         ("WATCHGATE_NODE_ENV_SECRET_KEY", "hush-hush-env"),
@@ -115,11 +159,12 @@ fn secrets_of_every_origin_stay_secret() {
         [format!("{loaded:?}"), format!("{loaded:#?}"), loaded.print(), loaded.print_json().to_string()];
     for shown in shown {
         assert!(!shown.contains("hush"), "{shown}");
-        assert!(shown.matches("<redacted>").count() >= 6, "{shown}");
+        assert!(shown.matches("<redacted>").count() >= 7, "{shown}");
     }
     let printed = loaded.print();
     for line in [
         "admin_token = \"<redacted>\"  # secret file \"token\", file:1",
+        "events_token = \"<redacted>\"  # secret file \"events\", file:2",
         "secret_key = \"<redacted>\"  # secret file \"key\", file:",
         "session_token = \"<redacted>\"  # secret file \"session\", file:",
         "secret_key = \"<redacted>\"  # env WATCHGATE_NODE_ENV_SECRET_KEY",
