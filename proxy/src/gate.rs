@@ -4,6 +4,7 @@
 //! redirect awaits nothing but the write of its answer and takes no lock. Absent on purpose: listeners,
 //! signals and files; the host brings them.
 
+mod events;
 mod explain;
 pub mod metrics;
 mod open;
@@ -33,9 +34,11 @@ use crate::fleet::experience;
 use crate::fleet::metrics::NodeFamilies;
 use crate::state::Snapshot;
 
+use self::events::EventMetrics;
 use self::metrics::RequestMetrics;
 use self::report::NodeReport;
 
+pub(crate) use self::events::EventRefused;
 pub use self::explain::Ask;
 pub use self::open::{Background, OpenError};
 
@@ -67,6 +70,7 @@ pub enum GateError {
 pub struct Gate {
     snapshot: ArcSwap<Snapshot>,
     metrics: RequestMetrics,
+    events: EventMetrics,
     access_log: Option<AccessLog>,
     clock: Clock,
     leaving: AtomicBool,
@@ -99,6 +103,7 @@ impl Gate {
         let prober = crate::probe::Prober::new(&snapshot, experiences)?;
         Ok(Self {
             metrics: RequestMetrics::register(registry)?,
+            events: EventMetrics::register(registry)?,
             request_ids: AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0),
             snapshot: ArcSwap::from_pointee(snapshot),
             access_log: None,
