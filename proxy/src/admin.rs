@@ -1,7 +1,8 @@
 //! The operator's side over HTTP: metrics, health of the process, the fleet, and why a viewer would go where.
 //!
-//! Everything is small and bounded: connections, heads, time. Bodies are not read at all. A browser is kept from
-//! acting for a stranger's page (`admin/guard.rs`). Absent on purpose: TLS, users and roles; a reverse proxy has them.
+//! Everything is small and bounded: connections, heads, time. No body is read but that of bucket events. A browser is
+//! kept from acting for a stranger's page (`admin/guard.rs`). Absent on purpose: TLS, users and roles; a reverse proxy
+//! has them.
 
 use std::sync::Arc;
 
@@ -16,17 +17,20 @@ use prometheus::{Registry, TextEncoder};
 use crate::config::Secret;
 use crate::gate::Gate;
 
+mod events;
 mod guard;
 mod problem;
 mod query;
 pub mod serve;
 
+pub use events::events_router;
 use guard::Guard;
 use problem::Problem;
 pub use serve::serve;
 
 const INDEX: &str = "watchgate, the operator's side. Probes: /livez /readyz. Metrics: /metrics.\n\
-    /api/v1/nodes[/ID]  POST /api/v1/nodes/ID/drain|enable  /api/v1/explain?film=UUID&ip=ADDRESS[&method=GET|HEAD][&scheme=http|https][&mode=redirect|stream]\n";
+    /api/v1/nodes[/ID]  POST /api/v1/nodes/ID/drain|enable  /api/v1/explain?film=UUID&ip=ADDRESS[&method=GET|HEAD][&scheme=http|https][&mode=redirect|stream]\n\
+    Nodes' webhooks: POST /api/v1/events\n";
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -35,9 +39,19 @@ struct Office {
     registry: Registry,
 }
 
-/// The operator's side of a gate. With a token, everything but the two probes wants it as `Authorization: Bearer`.
-pub fn router(gate: Arc<Gate>, registry: Registry, token: Option<&Secret>) -> Router {
-    let guard = Arc::new(Guard::new(token));
+/// What has to be brought as `Authorization: Bearer`. Neither opens what is the other's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tokens<'a> {
+    /// For everything but the two probes and the events; none: loopback alone.
+    pub admin: Option<&'a Secret>,
+    /// For bucket events; none: they are not taken here.
+    pub events: Option<&'a Secret>,
+}
+
+/// The operator's side of a gate.
+pub fn router(gate: Arc<Gate>, registry: Registry, tokens: Tokens<'_>) -> Router {
+    let guard = Arc::new(Guard::new(tokens.admin));
+    let events = events::route(Arc::clone(&gate), tokens.events);
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics))
@@ -50,9 +64,10 @@ pub fn router(gate: Arc<Gate>, registry: Registry, token: Option<&Secret>) -> Ro
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(guard, guard::check))
         .merge(probes())
+        .with_state(Office { gate, registry })
+        .merge(events)
         .layer(middleware::from_fn(within_time))
         .layer(middleware::map_response(harden))
-        .with_state(Office { gate, registry })
 }
 
 /// Open to all: an orchestrator has no token, and they tell nothing but yes or no.

@@ -7,6 +7,7 @@ pub mod accept;
 pub mod client;
 pub mod conditional;
 pub mod decision;
+pub mod event;
 pub mod health;
 pub mod media;
 pub mod pace;

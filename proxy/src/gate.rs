@@ -5,6 +5,7 @@
 //! signals and files; the host brings them.
 
 mod choose;
+mod events;
 mod explain;
 mod find;
 mod link;
@@ -37,10 +38,12 @@ use crate::fleet::metrics::NodeFamilies;
 use crate::presence::Presence;
 use crate::state::Snapshot;
 
+use self::events::EventMetrics;
 use self::find::Finder;
 use self::metrics::RequestMetrics;
 use self::report::NodeReport;
 
+pub(crate) use self::events::EventRefused;
 pub use self::explain::Ask;
 pub use self::open::{Background, OpenError};
 
@@ -75,6 +78,7 @@ pub enum GateError {
 pub struct Gate {
     snapshot: ArcSwap<Snapshot>,
     metrics: RequestMetrics,
+    events: EventMetrics,
     access_log: Option<AccessLog>,
     clock: Clock,
     leaving: AtomicBool,
@@ -119,6 +123,7 @@ impl Gate {
         let prober = crate::probe::Prober::new(&snapshot, experiences)?;
         Ok(Self {
             metrics: RequestMetrics::register(registry)?,
+            events: EventMetrics::register(registry)?,
             request_ids: AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0),
             snapshot: ArcSwap::from_pointee(snapshot),
             access_log: None,

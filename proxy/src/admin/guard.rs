@@ -17,10 +17,13 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use crate::config::Secret;
 
-/// What is known of the token: its hash, so that comparing tells nothing of its length either.
+/// Whom to let in; without a token, whoever is on this host.
 pub(super) struct Guard {
-    token_hash: Option<[u8; 32]>,
+    token: Option<TokenHash>,
 }
+
+/// What is known of a token: its hash, so that comparing tells nothing of its length either.
+pub(super) struct TokenHash([u8; 32]);
 
 /// Why a request is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +43,12 @@ pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, nex
 
 impl Guard {
     pub(super) fn new(token: Option<&Secret>) -> Self {
-        Self { token_hash: token.map(|token| Sha256::digest(token.expose()).into()) }
+        Self { token: token.map(TokenHash::of) }
     }
 
     fn judge(&self, method: &Method, headers: &HeaderMap) -> Result<(), Refused> {
-        match &self.token_hash {
-            Some(hash) if !bears(headers, hash) => return Err(Refused::Token),
+        match &self.token {
+            Some(token) if !token.is_borne_by(headers) => return Err(Refused::Token),
             None if !host(headers).is_some_and(is_own_name) => return Err(Refused::Host),
             _ => {}
         }
@@ -73,14 +76,20 @@ impl Refused {
     }
 }
 
-/// Whether the one `Authorization` field carries the token (RFC 6750 2.1).
-fn bears(headers: &HeaderMap, hash: &[u8; 32]) -> bool {
-    let Some(value) = only(headers, &header::AUTHORIZATION) else { return false };
-    let Some((scheme, token)) = value.split_once(' ') else { return false };
-    let given: [u8; 32] = Sha256::digest(token.trim_start_matches(' ')).into();
-    // Every byte is looked at, and hashes of a guess say nothing of how near it came.
-    let difference = hash.iter().zip(given).fold(0, |seen, (ours, theirs)| seen | (ours ^ theirs));
-    scheme.eq_ignore_ascii_case("bearer") && std::hint::black_box(difference) == 0
+impl TokenHash {
+    pub(super) fn of(token: &Secret) -> Self {
+        Self(Sha256::digest(token.expose()).into())
+    }
+
+    /// Whether the one `Authorization` field carries the token (RFC 6750 2.1).
+    pub(super) fn is_borne_by(&self, headers: &HeaderMap) -> bool {
+        let Some(value) = only(headers, &header::AUTHORIZATION) else { return false };
+        let Some((scheme, token)) = value.split_once(' ') else { return false };
+        let given: [u8; 32] = Sha256::digest(token.trim_start_matches(' ')).into();
+        // Every byte is looked at, and hashes of a guess say nothing of how near it came.
+        let difference = self.0.iter().zip(given).fold(0, |seen, (ours, theirs)| seen | (ours ^ theirs));
+        scheme.eq_ignore_ascii_case("bearer") && std::hint::black_box(difference) == 0
+    }
 }
 
 fn host(headers: &HeaderMap) -> Option<&str> {

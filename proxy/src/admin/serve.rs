@@ -3,10 +3,12 @@
 //! Its connections must never keep the process from ending, and no peer, however slow, may fill its few places for
 //! long. Absent on purpose: HTTP/2 and upgrades.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Extension;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -29,6 +31,10 @@ const END_TIME: Duration = Duration::from_secs(2);
 /// The pause after a failed `accept`.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Who asks, for handlers that want to say so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
 /// Serves until `shutdown` turns true, and no more than two seconds beyond.
 pub async fn serve(listener: TcpListener, router: Router, mut shutdown: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -39,8 +45,8 @@ pub async fn serve(listener: TcpListener, router: Router, mut shutdown: watch::R
             // The semaphore is never closed.
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match listener.accept().await {
-                Ok((stream, _)) => {
-                    let (router, stop) = (router.clone(), stop.clone());
+                Ok((stream, peer)) => {
+                    let (router, stop) = (router.clone().layer(Extension(Peer(peer))), stop.clone());
                     connections.spawn(async move {
                         connection(stream, router, stop).await;
                         drop(place);

@@ -14,6 +14,8 @@ use super::*;
 use crate::config;
 use crate::geoip::Databases;
 
+mod events;
+
 const WAIT: Duration = Duration::from_secs(10);
 const TOKEN: &str = "correct-horse-battery";
 const FILM: &str = "0b9ab1a5-29d9-4f2d-9d5a-0f1e2d3c4b5a";
@@ -43,15 +45,24 @@ struct Got {
 }
 
 async fn start(gate: &Arc<Gate>, registry: &Registry, token: Option<&str>) -> Running {
+    let admin = token.map(Secret::new);
+    let tokens = Tokens { admin: admin.as_ref(), events: None };
+    start_router(router(Arc::clone(gate), registry.clone(), tokens)).await
+}
+
+async fn start_router(router: Router) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
-    let router = router(Arc::clone(gate), registry.clone(), token.map(Secret::new).as_ref());
     let (stop, shutdown) = watch::channel(false);
     Running { at, stop, served: tokio::spawn(serve(listener, router, shutdown)) }
 }
 
 impl Running {
     async fn ask(&self, method: Method, path: &str, fields: &[(&str, &str)]) -> Got {
+        self.send(method, path, fields, String::new()).await
+    }
+
+    async fn send(&self, method: Method, path: &str, fields: &[(&str, &str)], body: String) -> Got {
         let stream = TcpStream::connect(self.at).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
@@ -63,7 +74,7 @@ impl Running {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let request = request.body(String::new()).unwrap();
+        let request = request.body(body).unwrap();
         let (head, body) = timeout(WAIT, sender.send_request(request)).await.unwrap().unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Got {

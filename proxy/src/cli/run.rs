@@ -21,7 +21,7 @@ use super::config_file::Setup;
 use super::terminal::Terminal;
 use super::{Done, Failure, logging, time};
 use crate::access_log::AccessLog;
-use crate::admin;
+use crate::admin::{self, Tokens};
 use crate::front::{self, FrontDoor, Stopped, files};
 use crate::gate::Gate;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(setup: Setup) -> Result<Done, Failure> {
 
     let runtime = runtime::Builder::new_multi_thread().enable_all().thread_name("watchgate").build();
     let runtime = runtime.map_err(|error| Failure::Other(format!("cannot start the runtime: {error}")))?;
-    let done = runtime.block_on(House { gate: Arc::new(gate), registry }.live(&config.listen));
+    let done = runtime.block_on(House { gate: Arc::new(gate), registry }.live(config));
     // A task that is stuck must not hold up the end.
     runtime.shutdown_timeout(LAST_GRACE);
     if log.is_some_and(|log| !log.finish(LINES_GRACE)) {
@@ -84,19 +84,26 @@ struct House {
 }
 
 impl House {
-    async fn live(self, listen: &Listen) -> Result<Done, Failure> {
+    async fn live(self, config: &Config) -> Result<Done, Failure> {
+        let listen = &config.listen;
         let mut signals = Signals::catch()?;
         let (viewers_at, operators_at) = (viewers(listen)?, bound("listen.admin", listen.admin)?);
+        let events_at = listen.events.map(|address| bound("listen.events", address)).transpose()?;
         let viewers_max = files::claim();
         let door = FrontDoor::new(Arc::clone(&self.gate), viewers_max, &self.registry);
         let door = door.map_err(|error| other(&error))?;
-        tell(&viewers_at, &operators_at, viewers_max);
+        tell(&viewers_at, &operators_at, events_at.as_ref(), viewers_max);
 
         // Two switches: the front door goes first, the rest stays until it is closed.
         let (stop_viewers, viewers_stop) = watch::channel(false);
         let (stop_rest, rest_stop) = watch::channel(false);
         let health = tokio::spawn(keep_healthy(Arc::clone(&self.gate), rest_stop.clone()));
-        let router = admin::router(Arc::clone(&self.gate), self.registry, listen.admin_token.as_ref());
+        let events = nodes(&self.gate, config, events_at, &rest_stop);
+        let tokens = Tokens {
+            admin: listen.admin_token.as_ref(),
+            events: config.presence.events_token.as_ref().filter(|_| listen.events.is_none()),
+        };
+        let router = admin::router(Arc::clone(&self.gate), self.registry, tokens);
         let operators = tokio::spawn(admin::serve(operators_at, router, rest_stop));
         let viewers = tokio::spawn(async move { door.serve(viewers_at, viewers_stop, GRACE).await });
 
@@ -107,7 +114,7 @@ impl House {
         let clean = closed(viewers, signals.next()).await;
         stop_rest.send_replace(true);
         if clean == Done::Yes {
-            let rest = async { tokio::join!(health, operators) };
+            let rest = async { tokio::join!(health, operators, events) };
             let _ = tokio::time::timeout(LAST_GRACE, rest).await;
             tracing::info!("stopped");
         }
@@ -131,6 +138,21 @@ async fn closed(viewers: JoinHandle<Stopped>, again: impl Future<Output = &'stat
             Done::No
         }
     }
+}
+
+/// The nodes' own listener, if one is configured: bucket events and nothing else.
+fn nodes(
+    gate: &Arc<Gate>,
+    config: &Config,
+    at: Option<TcpListener>,
+    stop: &watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let (gate, token, stop) = (Arc::clone(gate), config.presence.events_token.clone(), stop.clone());
+    tokio::spawn(async move {
+        if let Some(listener) = at {
+            admin::serve(listener, admin::events_router(gate, token.as_ref()), stop).await;
+        }
+    })
 }
 
 /// Runs the gate's background work, and starts it again should it ever break: without it no node's fall is noticed.
@@ -165,11 +187,14 @@ fn bound(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 /// One line for each listener, with the port it really got.
-fn tell(viewers: &[TcpListener], operators: &TcpListener, viewers_max: u32) {
+fn tell(viewers: &[TcpListener], operators: &TcpListener, events: Option<&TcpListener>, viewers_max: u32) {
     for listener in viewers {
         tracing::info!(address = address(listener), viewers_max, "listening for viewers");
     }
     tracing::info!(address = address(operators), "listening for operators");
+    if let Some(listener) = events {
+        tracing::info!(address = address(listener), "listening for bucket events");
+    }
 }
 
 fn address(listener: &TcpListener) -> String {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -207,12 +208,14 @@ impl Finder {
         whose: For,
         again: bool,
     ) {
+        // A host that tells us of an event from elsewhere has to wait for a viewer's question.
+        let Ok(runtime) = Handle::try_current() else { return };
         if !entry.begin(node, again) {
             return;
         }
         let (finder, snapshot, entry) = (Arc::clone(self), Arc::clone(snapshot), Arc::clone(entry));
         // On its own: viewers who leave must not take the answer with them that others wait for.
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             loop {
                 let heard = finder.look(&snapshot, &entry, node, whose).await;
                 finder.presence.hear(&entry, node, heard, finder.clock.now_ms());
