@@ -88,9 +88,9 @@ fn too_few(key: &Key) -> Wrong {
 
 fn with_example(wrong: Wrong, key: &Key) -> Wrong {
     match (key.sample(), &key.kind) {
-        (_, Kind::Table { form: Form::Section, .. }) => wrong.hint(format!("write [{}]", key.name)),
-        (_, Kind::Tables { .. }) => wrong.hint(format!("write [[{}]]", key.name)),
         (Some(sample), _) => wrong.hint(format!("for example {} = {sample}", key.name)),
+        (None, Kind::Table { form: Form::Section, .. }) => wrong.hint(format!("write [{}]", key.name)),
+        (None, Kind::Tables { .. }) => wrong.hint(format!("write [[{}]]", key.name)),
         (None, _) => wrong,
     }
 }

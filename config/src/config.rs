@@ -102,7 +102,7 @@ pub struct Watch {
     pub prefix: WatchPrefix,
     /// How a film reaches the viewer.
     pub mode: Mode,
-    /// How an object key is made from a uuid.
+    /// How an object key is made from a uuid; beside a catalog it only says whether films are trees.
     pub object: ObjectTemplate,
     /// How long a link works at least.
     pub link_lifetime: LinkLifetime,

@@ -23,6 +23,7 @@ mod keys;
 mod name;
 mod prefix;
 mod print;
+mod query;
 mod schema;
 mod secret;
 mod secrets;

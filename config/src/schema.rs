@@ -54,6 +54,9 @@ fn property(key: &'static Key) -> Value {
     if let (Some(between), Some(Value::Object(items))) = (between, property.get_mut("items")) {
         items.insert("allOf".to_owned(), between);
     }
+    if key.name == "catalog" {
+        property.insert("not".to_owned(), json!({ "required": ["file", "postgres"] }));
+    }
     Value::Object(property)
 }
 

@@ -26,6 +26,7 @@ const ADMIN_TOKEN: Place =
     Place { key: "admin_token", file_key: "admin_token_file", check: check_bearer_token };
 const EVENTS_TOKEN: Place =
     Place { key: "events_token", file_key: "events_token_file", check: check_bearer_token };
+const POSTGRES_URL: Place = Place { key: "url", file_key: "url_file", check: check_postgres_url };
 const SECRET_KEY: Place = Place { key: "secret_key", file_key: "secret_key_file", check: check_secret_key };
 const SESSION_TOKEN: Place =
     Place { key: "session_token", file_key: "session_token_file", check: check_session_token };
@@ -38,6 +39,9 @@ pub(crate) fn load(root: &mut Table, folder: &Path, faults: &mut Faults) {
     let admin_token = root.table("listen").and_then(|listen| find(listen, ADMIN_TOKEN.key));
     if let Some(presence) = root.table_mut("presence") {
         settle_events_token(presence, admin_token.as_ref(), folder, faults);
+    }
+    if let Some(postgres) = root.table_mut("catalog").and_then(|catalog| catalog.table_mut("postgres")) {
+        settle(postgres, &POSTGRES_URL, folder, faults);
     }
     for node in root.tables_mut("node") {
         settle(node, &SECRET_KEY, folder, faults);
@@ -157,6 +161,15 @@ fn check_secret_key(text: &str) -> Result<(), Wrong> {
     }
     if text.chars().any(char::is_control) {
         return Err(Wrong::new("the secret must be one line without control characters"));
+    }
+    Ok(())
+}
+
+/// Of the URL only its beginning is judged: it holds a password, and the rest is the database client's to read.
+fn check_postgres_url(text: &str) -> Result<(), Wrong> {
+    check_secret_key(text)?;
+    if !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
+        return Err(Wrong::new("the URL must begin with postgres:// or postgresql://"));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use super::{Absent, Alone, Form, Instead, Key, Kind, Least, Step};
 use crate::{Addressing, AllDown, ForwardedHeader, Level, LogFormat, Mode, Profile, Role};
-use crate::{address, cors, endpoint, header, name, prefix, template};
+use crate::{address, cors, endpoint, header, name, prefix, query, template};
 
 /// The file as a whole.
 pub(crate) static ROOT: &[Key] = &[
@@ -16,6 +16,12 @@ pub(crate) static ROOT: &[Key] = &[
     section("health", HEALTH, "How nodes are probed."),
     section("presence", PRESENCE, "Which nodes hold a film."),
     section("stream", STREAM, "How films pass through the gate; of use with watch.mode = \"stream\"."),
+    Key::new(
+        "catalog",
+        Kind::Table { keys: CATALOG, form: Form::Section },
+        Absent::Unset,
+        "How a film's uuid becomes an object key: by a list or a database, not both; without it by watch.object alone.",
+    ),
     section("bucket", BUCKET, "The bucket, the same on every node."),
     Key::required(
         "node",
@@ -321,7 +327,7 @@ static STREAM: &[Key] = &[
         "pin_version",
         Kind::Bool,
         Absent::Bool(true),
-        "A film that has begun goes on with its version; also in redirect links, where presence knows the version.",
+        "A film goes on with the version it began with; also in redirect links, where presence knows the version.",
     ),
     Key::new(
         "cache_control",
@@ -330,6 +336,59 @@ static STREAM: &[Key] = &[
         "Cache-Control of streamed answers; empty: none is sent.",
     ),
     Key::new("server_timing", Kind::Bool, Absent::Bool(false), "Adds Server-Timing to streamed answers."),
+];
+
+static CATALOG: &[Key] = &[
+    Key::new(
+        "file",
+        PATH,
+        Absent::Unset,
+        "A list: CSV with the header line uuid,key, or JSON lines if its name ends in .jsonl or .ndjson. Relative to \
+         the config file.",
+    )
+    .example("\"films.csv\""),
+    Key::new(
+        "postgres",
+        Kind::Table { keys: POSTGRES, form: Form::Section },
+        Absent::Unset,
+        "A PostgreSQL database.",
+    )
+    .example("{ url_file = \"/run/secrets/films_db\" }"),
+];
+
+static POSTGRES: &[Key] = &[
+    Key::required(
+        "url_file",
+        Kind::SecretFile,
+        "\"/run/secrets/films_db\"",
+        "File with the URL: postgres://user:password@host:port/database.",
+    ),
+    Key::new("url", Kind::Secret, Absent::Unset, "").not_in_file(),
+    Key::new(
+        "query",
+        Kind::like(query::PATTERN),
+        Absent::Text("SELECT file_path FROM content.film_work WHERE id = $1"),
+        "$1 is the film's uuid; the first column of the first row is the key.",
+    ),
+    Key::new(
+        "ttl",
+        Kind::duration(1000, 86_400, Step::Millisecond),
+        Absent::Text("10m"),
+        "How long a key is believed.",
+    ),
+    Key::new(
+        "negative_ttl",
+        Kind::duration(100, 3600, Step::Millisecond),
+        Absent::Text("5s"),
+        "How long it is believed that there is no such film.",
+    ),
+    Key::new(
+        "timeout",
+        Kind::duration(50, 60, Step::Millisecond),
+        Absent::Text("2s"),
+        "The whole time one question may take, connecting included.",
+    ),
+    Key::new("connections", COUNT, Absent::Integer(8), "Connections that are kept at most."),
 ];
 
 static BUCKET: &[Key] = &[

@@ -88,6 +88,11 @@ fn presence_and_events() {
 }
 
 #[test]
+fn catalogs() {
+    check(include_str!("bad/catalog.txt"), 20);
+}
+
+#[test]
 fn streams() {
     check(include_str!("bad/stream.txt"), 25);
 }

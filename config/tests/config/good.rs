@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use watchgate_config::{
-    Addressing, AllDown, CorsOrigin, ForwardedHeader, Level, LinkLifetime, LogFormat, Mode, Presence,
-    Profile, Role, RuleTarget, Source, Stream, parse,
+    Addressing, AllDown, Catalog, CorsOrigin, ForwardedHeader, Level, LinkLifetime, LogFormat, Mode,
+    Presence, Profile, Role, RuleTarget, Source, Stream, parse,
 };
 use watchgate_geoip::rule::Match;
 use watchgate_geoip::{Asn, Coordinates};
@@ -45,6 +45,7 @@ fn a_small_file_has_the_documented_defaults() {
         events_token: None,
     };
     assert_eq!(config.presence, presence);
+    assert_eq!(config.catalog, Catalog::Template);
     let stream = Stream {
         window: NonZeroU64::new(64 << 20).unwrap(),
         park_after: Duration::from_secs(10),
@@ -102,7 +103,7 @@ fn the_example_shows_the_defaults() {
     let taken = good(SMALL, &BTreeMap::new()).config;
     assert_eq!((shown.listen, shown.viewer), (taken.listen, taken.viewer));
     assert_eq!((shown.watch, shown.health), (taken.watch, taken.health));
-    assert_eq!(shown.presence, taken.presence);
+    assert_eq!((shown.presence, shown.catalog), (taken.presence, taken.catalog));
     assert_eq!((shown.stream, shown.bucket, shown.log), (taken.stream, taken.bucket, taken.log));
     assert_eq!(shown.nodes[0].max_viewers, taken.nodes[0].max_viewers);
     assert_eq!(
@@ -140,6 +141,8 @@ fn settings_of_every_shape_are_taken() {
     check("presence = { positive_ttl = \"24h\", negative_ttl = \"1h\", capacity = 100000000 }");
     check("presence = { positive_ttl = \"1s\", negative_ttl = \"1000ms\", capacity = 1000 }");
     check("presence.negative_ttl = \"100ms\"");
+    check("catalog = {}");
+    check("catalog.file = \"films.jsonl\"");
     check("watch.cors_origins = []");
     check("watch.cors_origins = [\"https://films.example\", \"http://localhost:3000\"]");
     check(
@@ -219,6 +222,21 @@ fn databases_are_found_from_the_folder_of_the_file() {
     let expected = [PathBuf::from("/etc/watchgate/City.mmdb"), PathBuf::from("/srv/ASN.mmdb")];
     assert_eq!(databases(Some(Path::new("/etc/watchgate/watchgate.toml"))), expected);
     assert_eq!(databases(None)[0], PathBuf::from("City.mmdb"));
+}
+
+#[test]
+fn a_list_of_films_is_found_from_the_folder_of_the_file() {
+    let env = BTreeMap::new();
+    let catalog = |line: &str| {
+        let text = format!("{line}\n{SMALL}");
+        let path = Some(Path::new("/etc/watchgate/watchgate.toml"));
+        parse(&Source { text: &text, path, env: &env }).unwrap().config.catalog
+    };
+    let file = |path: &str| Catalog::File(PathBuf::from(path));
+    assert_eq!(catalog("catalog.file = \"films.csv\""), file("/etc/watchgate/films.csv"));
+    assert_eq!(catalog("catalog.file = \"/srv/films.csv\""), file("/srv/films.csv"));
+    assert_eq!(catalog("[catalog]"), Catalog::Template);
+    assert_eq!(catalog(""), Catalog::Template);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! The JSON Schema and the reader agree.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use serde_json::{Value, json};
 use watchgate_config::schema;
 
-use crate::support::{EXAMPLE, SMALL, load, message};
+use crate::support::{EXAMPLE, SMALL, example_with_catalog, load, message};
 
 mod validator;
 
@@ -35,7 +36,7 @@ fn properties(schema: &Value, path: &str, found: &mut BTreeMap<String, Value>) {
 fn every_key_of_the_schema_is_known_to_the_reader_and_explained() {
     let mut found = BTreeMap::new();
     properties(&schema(), "", &mut found);
-    assert!(found.len() > 60, "{:?}", found.keys());
+    assert!(found.len() > 80, "{:?}", found.keys());
     for (path, property) in &found {
         assert!(
             property["description"].as_str().is_some_and(|text| text.ends_with('.')),
@@ -59,7 +60,7 @@ fn every_key_of_the_reader_stands_in_the_schema() {
     let mut found = BTreeMap::new();
     properties(&schema(), "", &mut found);
     let mut shown: Vec<String> = Vec::new();
-    keys(&json_of(EXAMPLE), "", &mut shown);
+    keys(&json_of(&example_with_catalog()), "", &mut shown);
     shown.extend(["node[].secret_key".to_owned()]);
     shown.sort();
     shown.dedup();
@@ -86,12 +87,16 @@ fn defaults_are_values_that_are_taken() {
     let mut found = BTreeMap::new();
     properties(&schema(), "", &mut found);
     let mut seen = 0;
+    let mut url = tempfile::NamedTempFile::new().unwrap();
+    writeln!(url, "postgres://gate@db/films").unwrap();
+    let postgres = format!("catalog.postgres.url_file = {:?}\n", url.path());
     for (path, property) in &found {
         let Some(default) = property.get("default") else { continue };
         assert_eq!(violations(property, default), Vec::<String>::new(), "{path}");
         let toml: toml::Value = serde_json::from_value(default.clone()).unwrap();
         let text = match path.strip_prefix("node[].") {
             Some(key) => format!("{SMALL}{key} = {toml}\n"),
+            None if path.starts_with("catalog.postgres.") => format!("{postgres}{path} = {toml}\n{SMALL}"),
             None => format!("{path} = {toml}\n{SMALL}"),
         };
         let text = text.replace("bucket.region = \"us-east-1\"\n", "").replace(
@@ -101,7 +106,7 @@ fn defaults_are_values_that_are_taken() {
         assert_eq!(message(&text, &BTreeMap::new()), "no fault", "{path}");
         seen += 1;
     }
-    assert!(seen > 40, "{seen}");
+    assert!(seen > 50, "{seen}");
 }
 
 /// What the schema refuses, the reader refuses too.
@@ -119,6 +124,8 @@ fn the_schema_refuses_nothing_that_is_right() {
         "watch.cors_origins = [\"HTTPS://films.example:8443\", \"http://[::1]:80\"]",
         "health.interval = \"3600000ms\"",
         "watch.mode = \"stream\"",
+        "catalog = {}",
+        "catalog.file = \"films.csv\"",
         "watch = { link_lifetime = \"auto\", auto_bit_rate_kbps = 1, auto_pause = \"0s\", segments = \"redirect\" }",
         "presence = { enabled = false, positive_ttl = \"1h\", negative_ttl = \"1m\", capacity = 1000 }",
         "listen.events = \"\"",
@@ -172,6 +179,14 @@ fn the_schema_refuses_what_it_can_see() {
         "stream.cache_control = \" private\"",
         "stream.cache_control = \"private\\r\\nX-Evil: 1\"",
         "stream.server_timing = \"on\"",
+        "catalog.file = 1",
+        "catalog.postgres = {}",
+        "catalog.postgres = { url = \"postgres://gate@db/films\" }",
+        "catalog = { file = \"films.csv\", postgres = { url_file = \"/nowhere\" } }",
+        "catalog.postgres = { url_file = \"/nowhere\", query = \"\" }",
+        "catalog.postgres = { url_file = \"/nowhere\", query = \"SELECT $2\" }",
+        "catalog.postgres = { url_file = \"/nowhere\", connections = 0 }",
+        "catalog.postgres = { url_file = \"/nowhere\", ttl = \"off\" }",
         "presence.enabled = \"yes\"",
         "presence.capacity = 999",
         "presence.positive_ttl = 60",
