@@ -147,6 +147,7 @@ impl Gate {
     #[must_use]
     pub fn assuming_all_up(mut self) -> Self {
         self.assume_up = true;
+        self.finder = None;
         self
     }
 
