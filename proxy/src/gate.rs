@@ -15,6 +15,7 @@ pub mod report;
 mod request_id;
 mod serve;
 mod stream;
+mod usher;
 
 use std::collections::HashMap;
 use std::sync::Arc;

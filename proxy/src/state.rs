@@ -119,8 +119,10 @@ pub struct Held<'a> {
 /// What becomes of a node that has to be asked whether it holds a film.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
-    /// It may be chosen.
+    /// It may be chosen: somebody will ask it before a viewer is sent there.
     Taken,
+    /// It may be chosen, and so may one that did not answer: the viewer's own request will ask it.
+    Tried,
     /// It may not.
     Passed,
     /// It may, and so may whoever holds another version or knows of a deletion: the film runs already, and older
@@ -133,9 +135,10 @@ impl Held<'_> {
         let ask = |known: &Known| known.standing(node, now_ms, self.times);
         match (self.known.map_or(Standing::Unknown, ask), self.unknown) {
             (Standing::Lacks(dropped @ (Dropped::Absent | Dropped::Forbidden)), _) => Some(dropped),
-            (Standing::Lacks(dropped), Unknown::Taken | Unknown::Passed) => Some(dropped),
+            (_, Unknown::Running) | (Standing::Lacks(Dropped::Unanswered), Unknown::Tried) => None,
+            (Standing::Lacks(dropped), _) => Some(dropped),
             (Standing::Unknown, Unknown::Passed) => Some(Dropped::Unanswered),
-            (Standing::Unknown, Unknown::Taken) | (Standing::Holds, _) | (_, Unknown::Running) => None,
+            (Standing::Unknown | Standing::Holds, _) => None,
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::decide::presence::Known;
 use crate::decide::rank::{Dropped, Scored, Tier};
 use crate::decide::watch::{Film, Method};
 use crate::refusal::Refusal;
-use crate::state::Snapshot;
 use crate::state::places::Sited;
+use crate::state::{Snapshot, Unknown};
 
 /// What an operator wants explained.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,8 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     let mode = mode(&snapshot, ask);
     let served = mode.as_str();
     let chooser = chooser(gate, &snapshot, ask);
-    let among = Among::hopeful(known);
+    let unknown = if mode == Mode::Stream { Unknown::Tried } else { Unknown::Taken };
+    let among = Among { unknown, ..Among::hopeful(known) };
     let nodes = snapshot.fleet.nodes.len();
     let (mut plan, _) = chooser.plan(among, nodes);
     if plan.is_film_missing() && mode == Mode::Redirect {

@@ -13,28 +13,23 @@ use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
-use super::choose::{Among, Chooser};
-use super::find::Finder;
+use super::choose::Chooser;
 use super::serve::{Arrival, Told, Wanted, decision_header, refused, retry_after_s, tell, write};
+use super::usher::{Foreseen, Usher};
 use super::{Gate, Outcome};
 use crate::access_log::Passage;
 use crate::answer::film::{self, About, Reply};
-use crate::answer::pump::{
-    self, Begun, End, Engine, Guide, NODES_USUAL, Nodes, Pump, Sent, Show, Stage, gone,
-};
+use crate::answer::pump::{Begun, End, Engine, Pump, Sent, Show, gone};
 use crate::answer::{Answer, WATCHGATE_DECISION};
 use crate::config;
 use crate::decide::client::{Scheme, Viewer};
 use crate::decide::media::is_manifest;
 use crate::decide::plan::{Plan, Why};
-use crate::decide::presence::{Known, Version};
-use crate::decide::resume::{Failure, Identity, Lie, NoFilm};
+use crate::decide::resume::{Failure, NoFilm};
 use crate::decide::watch::Method;
 use crate::fleet::Fleet;
-use crate::presence::Lookup;
 use crate::refusal::Refusal;
-use crate::state::places::PlaceFrom;
-use crate::state::{Snapshot, Unknown};
+use crate::state::Snapshot;
 
 /// What is done once it is known which film it is.
 struct Ready {
@@ -107,104 +102,6 @@ pub(super) async fn film(
     result
 }
 
-/// Tells the pump who is asked, and hears what they say.
-struct Usher<'a> {
-    chooser: Chooser<'a>,
-    snapshot: &'a Arc<Snapshot>,
-    key: &'a Arc<str>,
-}
-
-/// What is known before a node is asked.
-struct Foreseen {
-    plan: Plan,
-    from: PlaceFrom,
-    /// The version that the first node of the plan is known to hold.
-    known: Option<Arc<Version>>,
-}
-
-impl Usher<'_> {
-    fn finder(&self) -> Option<&Arc<Finder>> {
-        self.chooser.gate.finder.as_ref()
-    }
-
-    /// Reads what is known of the film; if that is getting old, it is asked for again behind the viewer's back.
-    fn look<R>(&self, read: impl FnOnce(Option<&Known>) -> R) -> R {
-        let Some(finder) = self.finder() else { return read(None) };
-        let (looked, due) = finder.presence.look(self.key, self.chooser.gate.clock.now_ms(), read);
-        if let Some(entry) = due {
-            finder.refresh(self.snapshot, &entry);
-        }
-        looked
-    }
-
-    fn foresee(&self) -> Foreseen {
-        let foreseen = self.look(|known| {
-            let (plan, from) = self.chooser.plan(Among::hopeful(known), NODES_USUAL);
-            let version = plan.winner().and_then(|winner| known?.version(winner.node));
-            Foreseen { known: version.cloned(), plan, from }
-        });
-        if let Some(finder) = self.finder() {
-            finder.presence.count(match &foreseen {
-                Foreseen { known: Some(_), .. } => Lookup::Hit,
-                Foreseen { plan, .. } if plan.is_film_missing() => Lookup::Negative,
-                Foreseen { .. } => Lookup::Miss,
-            });
-        }
-        foreseen
-    }
-
-    /// The other nodes are asked behind the viewer's back.
-    fn fill(&self) {
-        if let Some(finder) = self.finder()
-            && let Some(entry) = finder.presence.find(self.key)
-        {
-            finder.fill(self.snapshot, &entry);
-        }
-    }
-}
-
-impl Guide for Usher<'_> {
-    fn order(&self, among: pump::Among, stage: Stage) -> Nodes {
-        let depth = if among == pump::Among::Best { NODES_USUAL } else { self.snapshot.fleet.nodes.len() };
-        let ranking = match among {
-            pump::Among::Everybody => self.chooser.anyway(depth),
-            pump::Among::Best | pump::Among::All => self.look(|known| {
-                let unknown = if stage == Stage::Begins { Unknown::Taken } else { Unknown::Running };
-                self.chooser.plan(Among { unknown, ..Among::hopeful(known) }, depth).0.ranking
-            }),
-        };
-        ranking.best.iter().map(|scored| scored.node).collect()
-    }
-
-    fn said(&self, node: usize) -> Option<Failure> {
-        let finder = self.finder()?;
-        let now_ms = self.chooser.gate.clock.now_ms();
-        self.look(|known| known?.said(node, now_ms, finder.presence.times()))
-    }
-
-    fn heard(&self, node: usize, heard: Result<(&Identity, Option<&str>), Failure>) {
-        let Some(finder) = self.finder() else { return };
-        match heard {
-            Ok((film, content_type)) => {
-                let (now_ms, times) = (self.chooser.gate.clock.now_ms(), finder.presence.times());
-                if self.look(|known| known.is_some_and(|known| known.has_heard(node, film, now_ms, times))) {
-                    return;
-                }
-                let version = Version { film: film.clone(), content_type: content_type.map(Into::into) };
-                finder.heard(self.snapshot, self.key, node, Ok(version));
-            }
-            Err(failure @ (Failure::Absent | Failure::Deleted | Failure::Forbidden)) => {
-                finder.heard(self.snapshot, self.key, node, Err(failure));
-            }
-            // It holds something else by now.
-            Err(Failure::Stale | Failure::Lie(Lie::Tag | Lie::Total)) => {
-                finder.ask_again(self.snapshot, self.key);
-            }
-            Err(_) => {}
-        }
-    }
-}
-
 /// Writes the head of a film. The node is not held for a viewer who does not take it; false: the viewer never did.
 async fn write_head(
     session: &mut Session,
@@ -240,42 +137,16 @@ async fn ready(
         let (answer, told) = refused(gate, arrival, &asking, refusal, (wanted.mode, Some(wanted.film)))?;
         Ok(Some(Ready { answer, told, begun: None, bytes: (0, 0) }))
     };
-    let Foreseen { plan, from, known } = usher.foresee();
-    gate.metrics.located(from);
+    let foreseen = usher.foresee();
+    gate.metrics.located(foreseen.from);
     gate.metrics.decision_seconds.observe(arrival.began.elapsed().as_secs_f64());
-    let retry_after_s = retry_after_s(snapshot);
-    if plan.winner().is_none() && !plan.is_film_missing() {
-        return refuse(Refusal::NoNode { retry_after_s });
-    }
-    let _turn = match (&gate.finder, &known) {
-        (Some(finder), None) => match finder.turn(snapshot.config.stream.first_byte_timeout).await {
-            Some(turn) => Some(turn),
-            None => return refuse(Refusal::NoFilm { why: NoFilm::NoAnswer, retry_after_s }),
-        },
-        _ => None,
-    };
-    let ask = film::first_ask(wanted.method, &fields, |at, left| pump.first_window(at, left));
-    let remembered = known.as_ref().zip(plan.winner()).filter(|_| ask.is_head() && !is_manifest(&wanted.key));
-    let remembered = remembered.map(|(version, winner)| Begun::remembered(version, winner.node));
-    let begun = match remembered.filter(|begun| {
-        // What bytes follow has to come from a node that has them now.
-        wanted.method == Method::Head
-            || reply_to(wanted, &fields, begun, arrival).bytes(&begun.film) == (0, 0)
-    }) {
-        Some(begun) => begun,
-        None => {
-            let begun = tokio::select! {
-                biased;
-                begun = pump.begin(ask) => begun,
-                () = gone(session) => return Ok(None),
-            };
-            match begun {
-                Ok(begun) => begun,
-                Err(why) => return refuse(Refusal::NoFilm { why, retry_after_s }),
-            }
-        }
+    let begun = match begin(usher, session, arrival, wanted, pump, &fields, &foreseen).await {
+        Some(Ok(begun)) => begun,
+        Some(Err(refusal)) => return refuse(refusal),
+        None => return Ok(None),
     };
     usher.fill();
+    let plan = foreseen.plan;
     let reply = reply_to(wanted, &fields, &begun, arrival);
     if let Reply::Refused(refusal) = reply {
         return refuse(refusal);
@@ -311,6 +182,52 @@ async fn ready(
     let answer = Answer { head: Box::new(parts.into()), body: Bytes::new(), close: false };
     let bytes = if wanted.method == Method::Head { (0, 0) } else { reply.bytes(&begun.film) };
     Ok(Some(Ready { answer, told, begun: Some(begun), bytes }))
+}
+
+/// The film as a node has it, or as one is known to have it where nothing more is needed. `None`: the viewer left.
+async fn begin(
+    usher: &Usher<'_>,
+    session: &mut Session,
+    arrival: &Arrival,
+    wanted: &Wanted,
+    pump: &mut Pump<'_>,
+    fields: &HeaderMap,
+    foreseen: &Foreseen,
+) -> Option<Result<Begun, Refusal>> {
+    let snapshot = usher.snapshot;
+    let retry_after_s = retry_after_s(snapshot);
+    let no_film = |why| Some(Err(Refusal::NoFilm { why, retry_after_s }));
+    let plan = &foreseen.plan;
+    if plan.winner().is_none() && !plan.is_film_missing() {
+        return Some(Err(Refusal::NoNode { retry_after_s }));
+    }
+    let ask = film::first_ask(wanted.method, fields, |at, left| pump.first_window(at, left));
+    if let (Some(version), Some(winner)) = (&foreseen.known, plan.winner())
+        && ask.is_head()
+        && !is_manifest(&wanted.key)
+    {
+        let begun = Begun::remembered(version, winner.node);
+        // What bytes follow has to come from a node that has them now.
+        let is_bare = || reply_to(wanted, fields, &begun, arrival).bytes(&begun.film) == (0, 0);
+        if wanted.method == Method::Head || is_bare() {
+            return Some(Ok(begun));
+        }
+    }
+    let _turn = match usher.finder().filter(|_| foreseen.known.is_none()) {
+        Some(finder) => match finder.turn(snapshot.config.stream.first_byte_timeout).await {
+            Some(turn) => Some(turn),
+            None => return no_film(NoFilm::NoAnswer),
+        },
+        None => None,
+    };
+    tokio::select! {
+        biased;
+        begun = pump.begin(ask) => match begun {
+            Ok(begun) => Some(Ok(begun)),
+            Err(why) => no_film(why),
+        },
+        () = gone(session) => None,
+    }
 }
 
 fn reply_to(wanted: &Wanted, fields: &HeaderMap, begun: &Begun, arrival: &Arrival) -> Reply {

@@ -42,8 +42,9 @@ pub fn next(
     }
     let is_unknown = |node: &usize| standing(*node) == Standing::Unknown;
     let better = || order[..holder.unwrap_or(order.len())].iter().copied().filter(is_unknown);
-    let waiting = better().filter(|node| asking(*node)).count();
-    let fresh = better().filter(|node| !asking(*node)).take(PARALLEL.saturating_sub(waiting));
+    let waiting = || better().filter(|node| asking(*node));
+    let beside = waiting().filter(|node| Some(*node) != source).count();
+    let fresh = better().filter(|node| !asking(*node)).take(PARALLEL.saturating_sub(beside));
     let mut ask: SmallVec<[usize; 4]> = fresh.collect();
     let source = source.filter(|source| holder.is_none() && is_unknown(source));
     if let Some(source) = source
@@ -54,7 +55,7 @@ pub fn next(
     }
     match (ask.is_empty(), holder) {
         (false, _) => Next::Ask(ask),
-        _ if waiting > 0 || source.is_some_and(asking) => Next::Wait,
+        _ if waiting().next().is_some() || source.is_some_and(asking) => Next::Wait,
         (_, Some(_)) => Next::Go,
         (_, None) => Next::GiveUp,
     }
