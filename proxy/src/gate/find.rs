@@ -62,13 +62,17 @@ struct Lane {
     waiting: AtomicUsize,
 }
 
-/// Who a question is for.
+/// Why a question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum For {
-    /// A viewer waits.
+enum Cause {
+    /// A viewer waits for the answer.
     Viewer,
-    /// Nobody does.
-    Memory,
+    /// The node was not asked yet, and a later viewer might have to wait.
+    Gap,
+    /// Its word is getting old.
+    Age,
+    /// Something happened to the film.
+    Event,
 }
 
 impl Finder {
@@ -115,7 +119,7 @@ impl Finder {
                 Next::Go | Next::GiveUp => return asked,
                 Next::Ask(nodes) => {
                     asked = true;
-                    nodes.into_iter().for_each(|node| self.ask(snapshot, entry, node, For::Viewer, false));
+                    nodes.into_iter().for_each(|node| self.ask(snapshot, entry, node, Cause::Viewer));
                 }
                 Next::Wait => {
                     let grace = holder_for_ms.map(|ms| Duration::from_millis(GRACE_MS.saturating_sub(ms)));
@@ -137,7 +141,7 @@ impl Finder {
         }
         for node in (0..nodes).filter(|node| is_up(snapshot, *node)) {
             if entry.known().word(node).is_none() {
-                self.ask(snapshot, entry, node, For::Memory, false);
+                self.ask(snapshot, entry, node, Cause::Gap);
             }
         }
     }
@@ -147,7 +151,7 @@ impl Finder {
         let now_ms = self.clock.now_ms();
         let due: Vec<usize> = entry.known().due(now_ms, self.presence.times()).collect();
         for node in due {
-            self.ask(snapshot, entry, node, For::Memory, false);
+            self.ask(snapshot, entry, node, Cause::Age);
         }
     }
 
@@ -156,7 +160,7 @@ impl Finder {
         let Some(entry) = self.presence.find(key) else { return };
         let nodes: Vec<usize> = entry.known().words().iter().map(|word| word.node as usize).collect();
         for node in nodes {
-            self.ask(snapshot, &entry, node, For::Memory, true);
+            self.ask(snapshot, &entry, node, Cause::Event);
         }
     }
 
@@ -200,24 +204,21 @@ impl Finder {
         }
     }
 
-    fn ask(
-        self: &Arc<Self>,
-        snapshot: &Arc<Snapshot>,
-        entry: &Arc<Entry>,
-        node: usize,
-        whose: For,
-        again: bool,
-    ) {
+    fn ask(self: &Arc<Self>, snapshot: &Arc<Snapshot>, entry: &Arc<Entry>, node: usize, cause: Cause) {
         // A host that tells us of an event from elsewhere has to wait for a viewer's question.
         let Ok(runtime) = Handle::try_current() else { return };
-        if !entry.begin(node, again) {
+        if !entry.begin(node, cause == Cause::Event) {
+            return;
+        }
+        // It may have answered since somebody found that it had not.
+        if cause == Cause::Gap && entry.known().word(node).is_some() && !entry.end(node) {
             return;
         }
         let (finder, snapshot, entry) = (Arc::clone(self), Arc::clone(snapshot), Arc::clone(entry));
         // On its own: viewers who leave must not take the answer with them that others wait for.
         runtime.spawn(async move {
             loop {
-                let heard = finder.look(&snapshot, &entry, node, whose).await;
+                let heard = finder.look(&snapshot, &entry, node, cause).await;
                 finder.presence.hear(&entry, node, heard, finder.clock.now_ms());
                 if !entry.end(node) {
                     return;
@@ -231,10 +232,10 @@ impl Finder {
         snapshot: &Snapshot,
         entry: &Entry,
         node: usize,
-        whose: For,
+        cause: Cause,
     ) -> Result<Version, Failure> {
         let lanes = &self.nodes[node];
-        let lane = if whose == For::Viewer { &lanes.waited_for } else { &lanes.fresh };
+        let lane = if cause == Cause::Viewer { &lanes.waited_for } else { &lanes.fresh };
         let Some(_turn) = lane.turn().await else { return Err(Failure::Busy) };
         let to = &snapshot.fleet.nodes[node];
         let heard = self.engine.look(to, entry.key(), &snapshot.region, &snapshot.config.stream).await;
