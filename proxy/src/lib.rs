@@ -7,6 +7,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod answer;
+pub mod catalog;
 pub mod clock;
 pub mod decide;
 pub mod fleet;

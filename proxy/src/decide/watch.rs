@@ -42,7 +42,7 @@ const DASHES_AT: [usize; 4] = [8, 13, 18, 23];
 impl Film {
     /// The film of these sixteen bytes, in the order they are written.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
