@@ -28,9 +28,16 @@ use guard::Guard;
 use problem::Problem;
 pub use serve::serve;
 
-const INDEX: &str = "watchgate, the operator's side. Probes: /livez /readyz. Metrics: /metrics.\n\
-    /api/v1/nodes[/ID]  POST /api/v1/nodes/ID/drain|enable  /api/v1/explain?film=UUID&ip=ADDRESS[&method=GET|HEAD][&scheme=http|https][&mode=redirect|stream]\n\
-    Nodes' webhooks: POST /api/v1/events\n";
+const INDEX: &str = "watchgate, the operator's side\n\n\
+    GET   /livez  /readyz             whether the process lives, and whether viewers should come\n\
+    GET   /metrics                    for Prometheus\n\
+    GET   /api/v1/nodes[/ID]          the fleet, or one node\n\
+    POST  /api/v1/nodes/ID/drain      no new viewers for it\n\
+    POST  /api/v1/nodes/ID/enable     and viewers again\n\
+    GET   /api/v1/explain             where a viewer is sent, and why: ?film=UUID&ip=ADDRESS\n\
+    \x20                                 where films are trees of files: &path=FILE\n\
+    \x20                                 as you like: &method=GET|HEAD &scheme=http|https &mode=redirect|stream\n\
+    POST  /api/v1/events              bucket events of the nodes, if they are taken on this address\n";
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -122,7 +129,7 @@ fn no_such_node() -> Problem {
 }
 
 async fn explain(State(office): State<Office>, request: Request) -> Result<Response, Problem> {
-    let ask = query::ask(request.uri().query().unwrap_or_default())
+    let ask = query::ask(request.uri().query().unwrap_or_default(), office.gate.has_trees())
         .map_err(|fault| Problem::new(StatusCode::BAD_REQUEST, fault))?;
     office.gate.look_for(&ask).await;
     Ok(Json(office.gate.explain(&ask)).into_response())

@@ -30,6 +30,8 @@ use clap::Parser;
 use self::args::{Cli, Command, ConfigCommand};
 use self::terminal::Terminal;
 
+/// As clap ends for arguments that it refuses.
+const EXIT_USAGE: u8 = 2;
 /// `EX_CONFIG` of sysexits.h: what init systems are told not to restart on.
 const EXIT_CONFIG: u8 = 78;
 
@@ -48,6 +50,9 @@ pub(crate) enum Failure {
     /// The configuration, or a file that it names, must be mended first.
     #[error("{0}")]
     Config(String),
+    /// The arguments do not fit the configuration.
+    #[error("{0}")]
+    Usage(String),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -65,6 +70,7 @@ pub fn main() -> ExitCode {
             terminal.failure(&failure);
             match failure {
                 Failure::Config(_) => ExitCode::from(EXIT_CONFIG),
+                Failure::Usage(_) => ExitCode::from(EXIT_USAGE),
                 Failure::Other(_) => ExitCode::FAILURE,
             }
         }

@@ -193,6 +193,18 @@ impl Gate {
         explain::explain(self, ask)
     }
 
+    /// Whether films are trees of files, each asked for by a path behind the film's uuid: `watch.object` has `{path}`.
+    #[must_use]
+    pub fn has_trees(&self) -> bool {
+        self.snapshot.load().config.watch.object.has_path()
+    }
+
+    /// What the catalog holds and whether it answers.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Asks the nodes about the film as the viewer's request would, so that [`Gate::explain`] shows what it would meet.
     pub async fn look_for(&self, ask: &Ask) {
         explain::look_for(self, ask).await;

@@ -7,24 +7,30 @@ use std::net::IpAddr;
 
 use crate::config::Mode;
 use crate::decide::client::Scheme;
-use crate::decide::watch::{Film, Method};
+use crate::decide::watch::{Film, Method, PathFault, check_file};
 use crate::gate::Ask;
 
-/// `film=UUID&ip=ADDRESS`; `method=GET|HEAD` and `scheme=http|https` if they are not the first, `mode=redirect|stream` if
-/// it is not the configured one. The fault is a sentence for the operator.
-pub(super) fn ask(query: &str) -> Result<Ask, String> {
-    let (mut film, mut address, mut method, mut scheme, mut mode) = (None, None, None, None, None);
+/// What may be asked by.
+const KNOWN: &str = "film, path, ip, method, scheme, mode";
+
+/// `film=UUID&ip=ADDRESS`, and `path=FILE` where films are trees of files (`trees`); `method=GET|HEAD` and
+/// `scheme=http|https` if they are not the first, `mode=redirect|stream` if it is not the configured one. Every value is
+/// percent-decoded once, so that the path is the file's own. The fault is a sentence for the operator.
+pub(super) fn ask(query: &str, trees: bool) -> Result<Ask, String> {
+    let (mut film, mut path, mut address) = (None, None, None);
+    let (mut method, mut scheme, mut mode) = (None, None, None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value =
             decoded(value).ok_or_else(|| format!("{name:.32}: a percent sign wants two hex digits"))?;
         let place = match name {
             "film" => &mut film,
+            "path" => &mut path,
             "ip" => &mut address,
             "method" => &mut method,
             "scheme" => &mut scheme,
             "mode" => &mut mode,
-            _ => return Err(format!("{name:.32}: not known here; known are film, ip, method, scheme, mode")),
+            _ => return Err(format!("{name:.32}: not known here; known are {KNOWN}")),
         };
         if place.replace(value).is_some() {
             return Err(format!("{name}: given twice"));
@@ -32,6 +38,7 @@ pub(super) fn ask(query: &str) -> Result<Ask, String> {
     }
     Ok(Ask {
         film: film_of(film)?,
+        path: path_of(path, trees)?,
         address: address_of(address)?,
         method: method_of(method.as_deref())?,
         scheme: scheme_of(scheme.as_deref())?,
@@ -42,6 +49,27 @@ pub(super) fn ask(query: &str) -> Result<Ask, String> {
 fn film_of(text: Option<String>) -> Result<Film, String> {
     let text = text.ok_or("film: missing; it is the film's uuid")?;
     Film::parse(text.as_bytes()).ok_or_else(|| "film: not a uuid of 8-4-4-4-12 hex digits".to_owned())
+}
+
+fn path_of(text: Option<String>, trees: bool) -> Result<String, String> {
+    match (text, trees) {
+        (None, false) => Ok(String::new()),
+        (None, true) => {
+            Err("path: missing; films are trees of files here (watch.object has {path}), and it names the \
+                             file, as in path=master.m3u8"
+                .to_owned())
+        }
+        (Some(_), false) => {
+            Err("path: a film is one object here (watch.object has no {path}); leave it out".to_owned())
+        }
+        (Some(path), true) => {
+            check_file(&path).map_err(|fault| match fault {
+                PathFault::NoFile => "path: empty; it names a file of the film's tree".to_owned(),
+                fault => format!("path: {fault}"),
+            })?;
+            Ok(path)
+        }
+    }
 }
 
 fn address_of(text: Option<String>) -> Result<IpAddr, String> {
@@ -99,12 +127,18 @@ mod tests {
 
     #[track_caller]
     fn check(query: &str, want: &str) {
+        check_where(false, query, want);
+    }
+
+    #[track_caller]
+    fn check_where(trees: bool, query: &str, want: &str) {
         let query = query.replace("FILM", FILM);
-        let got = ask(&query).map_or_else(
+        let got = ask(&query, trees).map_or_else(
             |fault| fault,
             |ask| {
                 let mode = ask.mode.map_or("as it is", Mode::as_str);
-                format!("{} {} {} {:?} {mode}", ask.film, ask.address, ask.method.as_str(), ask.scheme)
+                let path = if ask.path.is_empty() { String::new() } else { format!("/{}", ask.path) };
+                format!("{}{path} {} {} {:?} {mode}", ask.film, ask.address, ask.method.as_str(), ask.scheme)
             },
         );
         assert_eq!(got.replace(FILM, "FILM"), want, "{query}");
@@ -121,6 +155,38 @@ mod tests {
     }
 
     #[test]
+    fn files_of_trees() {
+        let check = |query: &str, want: &str| check_where(true, query, want);
+        check("film=FILM&path=hd/1.ts&ip=192.0.2.7", "FILM/hd/1.ts 192.0.2.7 GET Http as it is");
+        check("film=FILM&ip=::1&path=hd%2Fa%20%26%2525.ts", "FILM/hd/a &%25.ts ::1 GET Http as it is");
+        check("film=FILM&ip=::1&path=%d1%84.m3u8", "FILM/\u{444}.m3u8 ::1 GET Http as it is");
+        check(
+            "film=FILM&ip=::1",
+            "path: missing; films are trees of files here (watch.object has {path}), and it names the file, as in \
+             path=master.m3u8",
+        );
+        check("film=FILM&ip=::1&path=", "path: empty; it names a file of the film's tree");
+        check(
+            "film=FILM&ip=::1&path=a/../b",
+            "path: the path holds a dot segment, and paths are not normalised here",
+        );
+        check(
+            "film=FILM&ip=::1&path=/a",
+            "path: the path holds an empty segment, and paths are not normalised here",
+        );
+        check(
+            "film=FILM&ip=::1&path=a%5Cb",
+            "path: the path holds a backslash; segments are parted by slashes",
+        );
+        check("film=FILM&ip=::1&path=a%00", "path: the path holds a control character");
+        check_where(
+            false,
+            "film=FILM&ip=::1&path=a",
+            "path: a film is one object here (watch.object has no {path}); leave it out",
+        );
+    }
+
+    #[test]
     fn faults() {
         check("", "film: missing; it is the film's uuid");
         check("film=FILM", "ip: missing; it is the viewer's address");
@@ -132,7 +198,7 @@ mod tests {
         check("film=FILM&ip=::1&ip=::2", "ip: given twice");
         check(
             "film=FILM&ip=::1&adress=::2",
-            "adress: not known here; known are film, ip, method, scheme, mode",
+            "adress: not known here; known are film, path, ip, method, scheme, mode",
         );
         check("film=FILM&ip=%3", "ip: a percent sign wants two hex digits");
         check("film=FILM&ip=%ff", "ip: a percent sign wants two hex digits");

@@ -22,8 +22,12 @@ const FILM: &str = "0b9ab1a5-29d9-4f2d-9d5a-0f1e2d3c4b5a";
 
 /// A gate with one node, which nobody probes.
 fn a_gate(registry: &Registry, first_verdict_timeout: &str) -> Arc<Gate> {
+    a_gate_with(registry, first_verdict_timeout, "")
+}
+
+fn a_gate_with(registry: &Registry, first_verdict_timeout: &str, tables: &str) -> Arc<Gate> {
     let text = format!(
-        "[health]\nfirst_verdict_timeout = \"{first_verdict_timeout}\"\n[bucket]\nname = \"movies\"\n\
+        "{tables}[health]\nfirst_verdict_timeout = \"{first_verdict_timeout}\"\n[bucket]\nname = \"movies\"\n\
          [[node]]\nid = \"msk\"\nendpoint = \"http://192.0.2.1:9000\"\nat = {{ lat = 55.75, lon = 37.62 }}\n\
          access_key = \"gate\"\nsecret_key = \"not-so-secret\"\n"
     );
@@ -129,6 +133,7 @@ async fn what_there_is_to_read() {
     let got = running.get(&format!("/api/v1/explain?film={FILM}&ip=2001:db8::1&method=HEAD")).await;
     let decision = got.json();
     assert_eq!((&decision["film"], &decision["method"]), (&FILM.into(), &"HEAD".into()));
+    assert!(decision["path"].is_null());
     assert_eq!(decision["viewer"]["address"], "2001:db8::1");
     assert_eq!(got.headers["cache-control"], "no-store");
     assert_eq!(got.headers["x-content-type-options"], "nosniff");
@@ -136,6 +141,32 @@ async fn what_there_is_to_read() {
         running.get("/api/v1/explain?film=x&ip=::1").await.problem(400),
         "film: not a uuid of 8-4-4-4-12 hex digits"
     );
+}
+
+#[tokio::test]
+async fn a_file_of_a_tree_is_explained_in_the_mode_of_a_request() {
+    let registry = Registry::new();
+    let trees =
+        "[watch]\nobject = \"films/{uuid}/{path}\"\nsegments = \"redirect\"\n[presence]\nenabled = false\n";
+    let gate = a_gate_with(&registry, "10m", trees);
+    let running = start(&gate, &registry, None).await;
+    let check = async |asked: &str, path: &str, mode: &str| {
+        let decision = running.get(&format!("/api/v1/explain?film={FILM}&ip=::1&{asked}")).await.json();
+        assert_eq!((&decision["film"], &decision["path"]), (&FILM.into(), &path.into()));
+        assert_eq!((&decision["mode"], &decision["outcome"]), (&mode.into(), &mode.into()));
+        assert_eq!(decision["key"], format!("films/{FILM}/{path}"));
+    };
+    check("path=hd/master.m3u8", "hd/master.m3u8", "stream").await;
+    check("path=hd%2Fmaster.M3U8&mode=redirect", "hd/master.M3U8", "stream").await;
+    check("path=hd/a%20%26b.ts", "hd/a &b.ts", "redirect").await;
+    check("path=1.ts&mode=stream", "1.ts", "stream").await;
+    let refused = running.get(&format!("/api/v1/explain?film={FILM}&ip=::1")).await.problem(400);
+    assert!(refused.starts_with("path: missing; films are trees of files here"), "{refused}");
+
+    let registry = Registry::new();
+    let running = start(&a_gate(&registry, "10m"), &registry, None).await;
+    let refused = running.get(&format!("/api/v1/explain?film={FILM}&ip=::1&path=1.ts")).await.problem(400);
+    assert!(refused.starts_with("path: a film is one object here"), "{refused}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::decide::watch::Film;
+use crate::decide::watch::{Film, PathFault, film_or_file};
 
 /// Sends each viewer of a film to the nearest healthy storage node that holds it.
 ///
@@ -106,9 +106,12 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The film's uuid, as it stands in /watch/<uuid>
-    #[arg(value_name = "UUID", value_parser = parse_film)]
-    pub(crate) film: Film,
+    /// What stands behind /watch/ in the address: the film's uuid, and the path of a file where films are trees
+    ///
+    /// A path follows if and only if watch.object has {path}; it is percent-encoded as in the address.
+    /// For example: 0b9ab1a5-29d9-4f2d-9d5a-0f1e2d3c4b5a/hd/master.m3u8
+    #[arg(value_name = "UUID[/PATH]", value_parser = parse_film)]
+    pub(crate) film: FilmOrFile,
 
     /// The viewer's address
     #[arg(long, value_name = "ADDRESS")]
@@ -118,7 +121,7 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_enum, default_value_t = Method::Get, ignore_case = true)]
     pub(crate) method: Method,
 
-    /// As if the gate were configured with this mode [default: as it is]
+    /// As if the gate were configured with this mode; manifests are streamed in either [default: as it is]
     #[arg(long, value_enum)]
     pub(crate) mode: Option<Mode>,
 
@@ -239,6 +242,14 @@ pub(crate) struct Form {
     pub(crate) json: bool,
 }
 
+/// What a viewer asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FilmOrFile {
+    pub(crate) film: Film,
+    /// The decoded path of a file of the film's tree; empty: the film itself.
+    pub(crate) path: String,
+}
+
 /// The two methods that ask for a film.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "UPPER")]
@@ -291,8 +302,15 @@ pub(crate) struct Lifetime {
     pub(crate) seconds: u64,
 }
 
-fn parse_film(text: &str) -> Result<Film, String> {
-    text.parse().map_err(|_| "a film is named by 8-4-4-4-12 hexadecimal digits".to_owned())
+fn parse_film(text: &str) -> Result<FilmOrFile, String> {
+    if text.split('/').next().is_some_and(|uuid| Film::parse(uuid.as_bytes()).is_none()) {
+        return Err("a film is named by 8-4-4-4-12 hexadecimal digits".to_owned());
+    }
+    match film_or_file(text.as_bytes()) {
+        Ok((film, path)) => Ok(FilmOrFile { film, path: path.into_owned() }),
+        Err(PathFault::NoFile) => Err("no file is named behind the slash".to_owned()),
+        Err(fault) => Err(fault.to_string()),
+    }
 }
 
 fn parse_lifetime(text: &str) -> Result<Lifetime, String> {
@@ -321,6 +339,23 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_film_or_a_file_is_named_as_in_an_address() {
+        const UUID: &str = "0b9ab1a5-29d9-4f2d-9d5a-0f1e2d3c4b5a";
+        let check = |behind: &str, expected: Result<&str, &str>| {
+            let parsed = parse_film(&format!("{UUID}{behind}"));
+            let path = parsed.as_ref().map(|asked| asked.path.as_str()).map_err(String::as_str);
+            assert_eq!(path, expected, "{behind}");
+        };
+        check("", Ok(""));
+        check("/master.m3u8", Ok("master.m3u8"));
+        check("/hd/a%20b.ts", Ok("hd/a b.ts"));
+        check("/", Err("no file is named behind the slash"));
+        check("/../x", Err("the path holds a dot segment, and paths are not normalised here"));
+        check("/a b", Err("the path holds a character that must be percent-encoded"));
+        check("x/a", Err("a film is named by 8-4-4-4-12 hexadecimal digits"));
     }
 
     #[test]

@@ -9,11 +9,11 @@ mod words;
 pub(crate) use self::words::answer;
 pub(crate) use self::words::coordinates;
 
-use watchgate_config::Config;
+use watchgate_config::{Catalog, Config};
 use watchgate_geoip::Databases;
 
 use super::admin_client::AdminClient;
-use super::args::ExplainArgs;
+use super::args::{ExplainArgs, FilmOrFile};
 use super::config_file::Setup;
 use super::table::{Cell, Side, Table};
 use super::terminal::{Look, Paint, Terminal};
@@ -21,25 +21,21 @@ use super::{Done, Failure, json, time};
 use crate::decide::client::Scheme;
 use crate::decide::decision::{Decision, NodeView};
 use crate::gate::{Ask, Gate};
+use crate::sign::encode_key;
 
 pub(crate) fn explain(setup: &Setup, args: &ExplainArgs, terminal: Terminal) -> Result<Done, Failure> {
+    check(setup.config(), args)?;
     let decision = if args.offline {
         offline(setup.config().clone(), setup.databases()?)?.explain(&Ask {
-            film: args.film,
+            film: args.film.film,
+            path: args.film.path.clone(),
             address: args.ip,
             method: args.method.into(),
             scheme: Scheme::Http,
             mode: args.mode.map(Into::into),
         })
     } else {
-        // A uuid, an address and a method hold nothing that a URL would have to encode, but for a scope (`%eth0`),
-        // which addresses do not take.
-        let (film, ip, method) = (args.film, args.ip, args.method.as_str());
-        let mode = args.mode.map_or_else(String::new, |mode| {
-            format!("&mode={}", watchgate_config::Mode::from(mode).as_str())
-        });
-        let path = format!("/api/v1/explain?film={film}&ip={ip}&method={method}{mode}");
-        AdminClient::new(&setup.config().listen).read(&path)?
+        AdminClient::new(&setup.config().listen).read(&question(args))?
     };
     let done = if decision.outcome == "refused" { Done::No } else { Done::Yes };
     if args.form.json {
@@ -47,6 +43,41 @@ pub(crate) fn explain(setup: &Setup, args: &ExplainArgs, terminal: Terminal) -> 
     }
     let by = if args.offline { By::Configuration } else { By::Gate };
     terminal.done(&render(&decision, by, terminal.out), done)
+}
+
+/// What the configuration says of the arguments before anybody is asked.
+fn check(config: &Config, args: &ExplainArgs) -> Result<(), Failure> {
+    let wrong = match (config.watch.object.has_path(), args.film.path.is_empty()) {
+        (true, true) => format!(
+            "films are trees of files here (watch.object has {{path}}): name the file, as in {}/master.m3u8",
+            args.film.film
+        ),
+        (false, false) => {
+            "a film is one object here (watch.object has no {path}): give the uuid alone".to_owned()
+        }
+        _ if args.offline && matches!(config.catalog, Catalog::Postgres(_)) => {
+            "--offline asks nobody, and only the database of catalog.postgres knows the film's key: ask the running \
+             gate, without --offline"
+                .to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure::Usage(wrong))
+}
+
+/// The question to the running gate. A uuid, an address, a method and a mode hold nothing that a query would have to
+/// encode, but for a scope (`%eth0`), which addresses do not take.
+fn question(args: &ExplainArgs) -> String {
+    let FilmOrFile { film, path } = &args.film;
+    let (ip, method) = (args.ip, args.method.as_str());
+    let mut question = format!("/api/v1/explain?film={film}&ip={ip}&method={method}");
+    if !path.is_empty() {
+        question += &format!("&path={}", encode_key(path));
+    }
+    if let Some(mode) = args.mode {
+        question += &format!("&mode={}", watchgate_config::Mode::from(mode).as_str());
+    }
+    question
 }
 
 /// Who took a decision.
@@ -84,9 +115,9 @@ fn render(decision: &Decision, by: By, paint: Paint) -> String {
     let notes = format!(
         "\nscore = cost + spread in milliseconds; the lowest wins. cost: 1 ms per 100 km, base_ms, and what the load \
          adds.\nspread: by a hash of viewer network and film, so that nodes about equally near share their \
-         viewers.\nFilm {}, object {:?}, {}, mode {}; decided at {}{}.\n",
+         viewers.\nFilm {}, {}, {}, mode {}; decided at {}{}.\n",
         decision.film,
-        decision.key,
+        words::object(decision),
         decision.method,
         decision.mode,
         decision.at,
@@ -99,7 +130,8 @@ fn render(decision: &Decision, by: By, paint: Paint) -> String {
 fn table(decision: &Decision, by: By) -> Table {
     use Side::{Left, Right};
     let shows_presence = decision.nodes.iter().any(|node| node.presence.is_some());
-    let presence = shows_presence.then_some(("film", Left));
+    let what = words::what(decision);
+    let presence = shows_presence.then_some((what, Left));
     let mut table = Table::new(
         [("", Right), ("node", Left), ("state", Left), ("tier", Left), ("km", Right)]
             .into_iter()
@@ -131,18 +163,18 @@ fn table(decision: &Decision, by: By) -> Table {
             ]
             .into_iter()
             .chain(presence)
-            .chain([why(node, best, chosen)]),
+            .chain([why(node, best, chosen, what)]),
         );
     }
     table
 }
 
-fn why(node: &NodeView, best: Option<&NodeView>, chosen: bool) -> Cell {
-    let dropped = node.dropped.as_deref().map(words::dropped);
+fn why(node: &NodeView, best: Option<&NodeView>, chosen: bool, what: &str) -> Cell {
+    let dropped = node.dropped.as_deref().map(|word| words::dropped(word, what));
     match (chosen, dropped) {
         (true, None) => Cell::new(Look::Good, "chosen"),
         (true, Some(dropped)) => Cell::new(Look::Warn, format!("chosen although {dropped}")),
-        (false, Some(dropped)) => Cell::new(Look::Warn, dropped),
+        (false, Some(dropped)) => Cell::new(Look::Warn, dropped.as_ref()),
         (false, None) => {
             let behind = best.map(|best| node.score_ms - best.score_ms).filter(|_| node.rank.is_some());
             behind.map_or(Cell::default(), |behind| format!("{behind:.1} ms behind").into())

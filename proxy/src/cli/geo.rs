@@ -54,8 +54,14 @@ pub(crate) fn geo(setup: &Setup, args: &GeoArgs, terminal: Terminal) -> Result<D
 
 fn known(gate: &Gate, files: &[(String, Databases)], address: IpAddr) -> Known {
     let film = Film::from_bytes([0; 16]);
-    let decision =
-        gate.explain(&Ask { film, address, method: Method::Get, scheme: Scheme::Http, mode: None });
+    let decision = gate.explain(&Ask {
+        film,
+        path: String::new(),
+        address,
+        method: Method::Get,
+        scheme: Scheme::Http,
+        mode: None,
+    });
     let named: Vec<_> = decision.nodes.iter().filter(|node| node.tier != "geo").collect();
     // Rules by cidr beat rules by asn, and those beat rules by country.
     let best =

@@ -15,7 +15,9 @@ pub struct Decision {
     pub at: String,
     /// The film's uuid in canonical form.
     pub film: String,
-    /// The film's object key.
+    /// The file's path in the film's tree, decoded; `null` where films are no trees.
+    pub path: Option<String>,
+    /// The object's key; empty if the catalog has none for the film, or does not answer.
     pub key: String,
     /// `GET` or `HEAD`.
     pub method: String,

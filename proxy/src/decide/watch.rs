@@ -9,7 +9,7 @@ mod file;
 use std::borrow::Cow;
 use std::{fmt, str::FromStr};
 
-pub use file::{PATH_BYTES_MAX, SEGMENT_BYTES_MAX};
+pub use file::{PATH_BYTES_MAX, SEGMENT_BYTES_MAX, check as check_file};
 
 /// The two methods that ask for a film.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -305,11 +305,23 @@ pub fn watch<'a>(request: &RequestLine<'a>, prefix: &str, tree: bool) -> Result<
     }
 }
 
-fn film_and_file(rest: &[u8]) -> Result<(Film, Cow<'_, str>), PathFault> {
-    match rest.iter().position(|byte| *byte == b'/') {
+/// A film, and the decoded path of a file of its tree if a slash follows the uuid: what an operator copies from behind
+/// the prefix of a request. Without a slash the path is empty.
+///
+/// # Errors
+/// The fault that a request would be refused for.
+pub fn film_or_file(text: &[u8]) -> Result<(Film, Cow<'_, str>), PathFault> {
+    match text.iter().position(|byte| *byte == b'/') {
         Some(0) => Err(PathFault::EmptySegment),
-        Some(slash) => Ok((film(&rest[..slash])?, file::path(&rest[slash + 1..])?)),
-        None => Err(film(rest).err().unwrap_or(PathFault::NoFile)),
+        Some(slash) => Ok((film(&text[..slash])?, file::path(&text[slash + 1..])?)),
+        None => Ok((film(text)?, Cow::Borrowed(""))),
+    }
+}
+
+fn film_and_file(rest: &[u8]) -> Result<(Film, Cow<'_, str>), PathFault> {
+    match film_or_file(rest)? {
+        (_, path) if path.is_empty() => Err(PathFault::NoFile),
+        asked => Ok(asked),
     }
 }
 

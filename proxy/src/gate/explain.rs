@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use watchgate_config::Mode;
 
-use super::Gate;
 use super::choose::{Among, Chooser};
 use super::report::state_word;
+use super::{Gate, serve};
 use crate::catalog::Look;
 use crate::clock::rfc3339;
 use crate::decide::client::{AddressFrom, Scheme, Viewer};
@@ -23,27 +23,32 @@ use crate::state::places::Sited;
 use crate::state::{Snapshot, Unknown};
 
 /// What an operator wants explained.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Ask {
     /// The film.
     pub film: Film,
+    /// The decoded path of a file of its tree, as [`check_file`](crate::decide::watch::check_file) takes it; empty where
+    /// films are no trees ([`Gate::has_trees`]).
+    pub path: String,
     /// The viewer's address.
     pub address: IpAddr,
     /// The viewer's method.
     pub method: Method,
     /// The viewer's scheme: an `https` viewer is never sent to an `http` address.
     pub scheme: Scheme,
-    /// As if the gate were configured so; `None`: as it is.
+    /// As if the gate were configured so, which changes nothing for manifests; `None`: as it is.
     pub mode: Option<Mode>,
 }
 
 /// Asks the catalog and the nodes about the film as the viewer's request would.
 pub(super) async fn look_for(gate: &Gate, ask: &Ask) {
-    if gate.catalog.look(&ask.film, "") == Look::Ask {
+    if gate.catalog.look(&ask.film, &ask.path) == Look::Ask {
         // What it says, or that it says nothing, is found by looking again.
         let _ = gate.catalog.ask(&ask.film).await;
     }
-    let (Some(finder), Look::Key(key)) = (&gate.finder, gate.catalog.look(&ask.film, "")) else { return };
+    let (Some(finder), Look::Key(key)) = (&gate.finder, gate.catalog.look(&ask.film, &ask.path)) else {
+        return;
+    };
     let snapshot = gate.snapshot.load_full();
     let entry = finder.presence.entry(&key);
     finder.find(&snapshot, &chooser(gate, &snapshot, ask), &entry).await;
@@ -52,7 +57,7 @@ pub(super) async fn look_for(gate: &Gate, ask: &Ask) {
 
 pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     let snapshot = gate.snapshot.load();
-    let (key, no_film) = match gate.catalog.look(&ask.film, "") {
+    let (key, no_film) = match gate.catalog.look(&ask.film, &ask.path) {
         Look::Key(key) => (key, None),
         Look::Unknown => (String::new(), Some(NoFilm::Unknown)),
         Look::Ask => (String::new(), Some(NoFilm::NoAnswer)),
@@ -81,6 +86,7 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     Decision {
         at: rfc3339(gate.clock.unix_ms()),
         film: ask.film.to_string(),
+        path: Some(ask.path.clone()).filter(|path| !path.is_empty()),
         key,
         method: ask.method.as_str().to_owned(),
         mode: mode.as_str().to_owned(),
@@ -109,7 +115,7 @@ fn planned(chooser: &Chooser<'_>, among: Among<'_>, mode: Mode, nodes: usize) ->
 }
 
 fn mode(snapshot: &Snapshot, ask: &Ask) -> Mode {
-    ask.mode.unwrap_or(snapshot.config.watch.mode)
+    serve::mode(&snapshot.config.watch, &ask.path, ask.mode)
 }
 
 fn chooser<'a>(gate: &'a Gate, snapshot: &'a Snapshot, ask: &Ask) -> Chooser<'a> {

@@ -77,7 +77,7 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
         .and_then(|asked| if has_host(head) { Ok(asked) } else { Err(Refusal::Host) });
     if let Ok(Asked::Film { film, path, method }) = &asked {
         let wants_json = accept::wants_json(lines(head, &ACCEPT));
-        let (film, method, mode) = (*film, *method, mode(watched, path));
+        let (film, method, mode) = (*film, *method, mode(watched, path, None));
         let key = match gate.catalog.look(&film, path) {
             Look::Key(key) => Ok(key),
             Look::Unknown => Err(NoFilm::Unknown),
@@ -112,13 +112,13 @@ async fn ask_catalog(gate: &Gate, film: Film, path: &str) -> std::result::Result
     }
 }
 
-/// How a film, or a file of its tree, reaches the viewer. A manifest names its segments by where it came from, and they
-/// have to come back to the gate.
-fn mode(watched: &config::Watch, path: &str) -> Mode {
+/// How a film, or the file at `path` of its tree, reaches the viewer; `instead` stands for what is configured. A manifest
+/// names its segments by where it came from, and they have to come back to the gate.
+pub(super) fn mode(watched: &config::Watch, path: &str, instead: Option<Mode>) -> Mode {
     match path {
-        "" => watched.mode,
+        "" => instead.unwrap_or(watched.mode),
         path if is_manifest(path) => Mode::Stream,
-        _ => watched.segments,
+        _ => instead.unwrap_or(watched.segments),
     }
 }
 

@@ -43,6 +43,21 @@ fn explain_asks_the_gate_and_a_refusal_ends_with_1() {
 }
 
 #[test]
+fn a_file_is_asked_for_with_what_a_query_has_to_encode() {
+    let (address, gate) = answers_once("200 OK", REFUSED);
+    let place = place_of_two_nodes(&address)
+        .edit(|config| config.replace("[watch]", "[watch]\nobject = \"{uuid}/{path}\""));
+    let asked = format!("{FILM}/hd/a%20&b%2525+%D1%84.ts");
+    let ended = place.run(&["explain", &asked, "--ip", "192.0.2.1", "--mode", "stream"]);
+    let line = format!(
+        "GET /api/v1/explain?film={FILM}&ip=192.0.2.1&method=GET&path=hd/a%20%26b%2525%2B%D1%84.ts&mode=stream HTTP/1.1\r\n"
+    );
+    let asked = gate.join().unwrap();
+    assert!(asked.starts_with(&line), "{asked}");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+}
+
+#[test]
 fn nodes_are_listed_with_advice_and_drained_by_post() {
     let (address, gate) = answers_once("200 OK", &format!("[{NODE}]"));
     let ended = place_of_two_nodes(&address).run(&["nodes"]);

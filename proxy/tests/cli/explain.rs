@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::place_of_two_nodes;
+use crate::support::{Place, place_of_two_nodes};
 
 const FILM: &str = "00000000-0000-0000-0000-000000000001";
 
@@ -39,13 +39,75 @@ fn a_decision_as_json_has_the_fields_of_the_contract() {
         names.sort_unstable();
         names.join(" ")
     };
-    let whole = "at film key method mode viewer place policy outcome reason chosen alternates nodes";
+    let whole = "at film path key method mode viewer place policy outcome reason chosen alternates nodes";
     assert_eq!(names(&decision), sorted(whole));
     assert_eq!(names(&decision["viewer"]), sorted("address from"));
     assert_eq!(names(&decision["place"]), sorted("lat lon radius_km country continent asn from"));
     let node = "id state since tier distance_km cost_ms spread_ms score_ms rank load presence dropped";
     assert_eq!(names(&decision["nodes"][0]), sorted(node));
+    assert!(decision["path"].is_null());
     assert_eq!((&decision["method"], &decision["place"]["from"]), (&"HEAD".into(), &"unknown".into()));
+}
+
+/// [`place_of_two_nodes`], with these keys of `[watch]`.
+fn place_of(watch: &str) -> Place {
+    place_of_two_nodes("127.0.0.1:9900")
+        .edit(|config| config.replace("[watch]\n", &format!("[watch]\n{watch}\n")))
+}
+
+#[test]
+fn a_file_of_a_tree_is_explained_in_the_mode_of_a_request_for_it() {
+    let place = place_of("object = \"films/{uuid}/{path}\"\nsegments = \"redirect\"");
+    let check = |file: &str, path: &str, mode: &str| {
+        let asked = format!("{FILM}/{file}");
+        let ended = place.run(&["explain", &asked, "--ip", "203.0.113.7", "--offline", "--json"]);
+        let decision: Value = serde_json::from_str(&ended.out).unwrap();
+        assert_eq!((&decision["film"], &decision["path"]), (&FILM.into(), &path.into()), "{ended:?}");
+        assert_eq!(
+            (&decision["mode"], decision["key"].as_str().unwrap()),
+            (&mode.into(), &*format!("films/{FILM}/{path}"))
+        );
+    };
+    check("hd/master.m3u8", "hd/master.m3u8", "stream");
+    check("hd/seg%201.ts", "hd/seg 1.ts", "redirect");
+    let asked = format!("{FILM}/hd/seg%201.ts");
+    let ended = place.run(&["explain", &asked, "--ip", "203.0.113.7", "--offline"]);
+    assert!(ended.out.contains(&format!("Film {FILM}, file \"hd/seg 1.ts\", object")), "{}", ended.out);
+}
+
+#[test]
+fn a_path_where_there_are_no_trees_and_none_where_there_are_is_wrong_usage() {
+    let trees = place_of("object = \"{uuid}/{path}\"");
+    let check = |place: &Place, asked: &str, said: &str| {
+        for more in [&[][..], &["--offline"]] {
+            let args = [&["explain", asked, "--ip", "203.0.113.7"], more].concat();
+            let ended = place.run(&args);
+            assert_eq!((ended.code, &*ended.out), (Some(2), ""), "{args:?}");
+            assert_eq!(ended.err, format!("error: {said}\n"));
+        }
+    };
+    check(
+        &trees,
+        FILM,
+        &format!(
+            "films are trees of files here (watch.object has {{path}}): name the file, as in {FILM}/master.m3u8"
+        ),
+    );
+    check(
+        &place_of_two_nodes("127.0.0.1:9900"),
+        &format!("{FILM}/master.m3u8"),
+        "a film is one object here (watch.object has no {path}): give the uuid alone",
+    );
+}
+
+#[test]
+fn what_only_a_database_knows_is_not_decided_offline() {
+    let catalog = "[catalog]\npostgres = { url_file = \"url\", query = \"SELECT $1::text\" }\n";
+    let place = place_of_two_nodes("127.0.0.1:9900").edit(|config| config + catalog);
+    place.write("url", "postgres://u:not-to-be-seen@127.0.0.1:1/d");
+    let ended = place.run(&["explain", FILM, "--ip", "203.0.113.7", "--offline"]);
+    assert_eq!((ended.code, &*ended.out), (Some(2), ""), "{ended:?}");
+    assert!(ended.err.contains("ask the running gate, without --offline"), "{}", ended.err);
 }
 
 #[test]

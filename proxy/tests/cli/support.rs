@@ -42,6 +42,14 @@ impl Place {
         path
     }
 
+    /// Changes what stands in `watchgate.toml`.
+    pub(crate) fn edit(self, edit: impl FnOnce(String) -> String) -> Self {
+        let path = self.folder.path().join("watchgate.toml");
+        let config = fs::read_to_string(&path).unwrap();
+        fs::write(&path, edit(config)).unwrap();
+        self
+    }
+
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchgate"));
         command.args(args).current_dir(self.folder.path()).env_clear().env("TMPDIR", self.folder.path());

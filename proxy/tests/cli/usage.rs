@@ -16,6 +16,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
     check(&["exlpain"], "'explain'");
     check(&["explain", "nonsense", "--ip", "1.2.3.4"], "8-4-4-4-12");
     check(&["explain", "00000000-0000-0000-0000-000000000001", "--ip", "1.2.3"], "--ip");
+    check(&["explain", "00000000-0000-0000-0000-000000000001/a/../b", "--ip", "::1"], "holds a dot segment");
     check(&["explain", "00000000-0000-0000-0000-000000000001"], "--ip <ADDRESS>");
     check(&["sign", "ams", "a.mp4", "--lifetime", "8d"], "from 1s to 7d");
     check(&["sign", "ams", "a.mp4", "--method", "PUT"], "[possible values: GET, HEAD]");

@@ -100,6 +100,7 @@ async fn the_explanation_is_what_happens() {
     let ([ams, _sin, _gru], gate) = three().await;
     let ask = watchgate::gate::Ask {
         film: FILM.parse().expect("a uuid"),
+        path: String::new(),
         address: AMSTERDAM.parse().expect("an address"),
         method: watchgate::decide::watch::Method::Get,
         scheme: watchgate::decide::client::Scheme::Http,

@@ -148,6 +148,7 @@ async fn an_operator_sees_who_holds_the_film_and_why_a_nearer_node_was_passed_ov
     let gate = up(&stage.setup()).await;
     let ask = Ask {
         film: FILM.parse().expect("a film"),
+        path: String::new(),
         address: SAO_PAULO.parse().expect("an address"),
         method: watchgate::decide::watch::Method::Get,
         scheme: Scheme::Http,

@@ -37,6 +37,7 @@ pub(super) async fn watch(stage: &Stage, terminal: Terminal) -> Result<Done, Fai
 pub(super) fn ask(city: &City) -> Ask {
     Ask {
         film: super::FILM.parse().unwrap_or(Film::from_bytes([0; 16])),
+        path: String::new(),
         address: city.viewer.parse().unwrap_or(std::net::IpAddr::from([127, 0, 0, 1])),
         method: Method::Get,
         scheme: Scheme::Http,

@@ -23,6 +23,7 @@ fn decision(nodes: Vec<NodeView>) -> Decision {
     Decision {
         at: "2026-11-23T10:14:00Z".to_owned(),
         film: "00000000-0000-0000-0000-000000000001".to_owned(),
+        path: None,
         key: "00000000-0000-0000-0000-000000000001.mp4".to_owned(),
         method: "GET".to_owned(),
         mode: "redirect".to_owned(),
@@ -139,6 +140,44 @@ fn reasons_and_places_in_words() {
         |it| it.reason = "a_word_of_tomorrow".into(),
         "203.0.113.7, in BR (23.55 S 46.63 W within 20 km), is redirected to gru: a_word_of_tomorrow, 1080 km away.",
     );
+}
+
+#[test]
+fn refusals_in_words_say_film_or_file_and_who_knows_of_it() {
+    let check = |path: Option<&str>, key: &str, reason: &str, expected: &str| {
+        let mut refused = decision(vec![node("gru", None, 12.0, Some("absent"))]);
+        (refused.path, refused.key) = (path.map(str::to_owned), key.to_owned());
+        reason.clone_into(&mut refused.reason);
+        let text = words::answer(&refused);
+        assert!(text.ends_with(&format!(", is refused: {expected}.")), "{text}");
+        assert!(!render(&refused, By::Gate, Paint::Plain).contains("object \"\""));
+    };
+    check(None, "1.mp4", "unknown_film", "no node holds the film");
+    check(Some("hd/1.ts"), "1/hd/1.ts", "unknown_film", "no node holds the file");
+    check(Some("hd/1.ts"), "1/hd/1.ts", "deleted", "the file is deleted");
+    check(None, "1.mp4", "no_answer", "no node that could know says whether there is such a film");
+    check(None, "1.mp4", "refused_by_nodes", "the nodes refuse our key for the film");
+    check(None, "", "unknown_film", "the catalog does not list the film");
+    let silent = "the catalog does not say which object it is: the gate's log has the cause";
+    check(None, "", "no_answer", silent);
+}
+
+#[test]
+fn a_file_of_a_tree_is_named_and_missed_as_one() {
+    let mut asked = decision(vec![node("gru", Some(1), 12.0, None), node("ams", None, 2.0, Some("absent"))]);
+    "only_holder".clone_into(&mut asked.reason);
+    asked.path = Some("hd/a b.ts".to_owned());
+    "7/hd/a b.ts".clone_into(&mut asked.key);
+    asked.nodes[1].presence = Some(PresenceView { said: "absent".to_owned(), ..PresenceView::default() });
+    let text = render(&asked, By::Gate, Paint::Plain);
+    for said in [
+        "is redirected to gru: the nodes before it do not hold the file, 1080 km away.",
+        "  file              why\n",
+        "absent, just now  does not hold the file\n",
+        "Film 00000000-0000-0000-0000-000000000001, file \"hd/a b.ts\", object \"7/hd/a b.ts\", GET,",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! A word that this version does not know is shown as it came: a newer gate may be asked by an older command line.
 
+use std::borrow::Cow;
+
 use crate::decide::decision::{Decision, NodeView, PlaceView, PresenceView};
 
 /// Who is sent where and why, in one sentence.
@@ -29,14 +31,36 @@ pub(crate) fn alternates(decision: &Decision) -> String {
     }
 }
 
+/// What the viewer wants: the film, or a file of its tree.
+pub(super) fn what(decision: &Decision) -> &'static str {
+    if decision.path.is_some() { "file" } else { "film" }
+}
+
+/// Which object is meant.
+pub(super) fn object(decision: &Decision) -> String {
+    let file = decision.path.as_ref().map(|path| format!("file {path:?}, ")).unwrap_or_default();
+    match decision.key.as_str() {
+        "" => format!("{file}no object"),
+        key => format!("{file}object {key:?}"),
+    }
+}
+
 fn refused(decision: &Decision) -> String {
+    let what = what(decision);
     match decision.reason.as_str() {
         "all_down" => {
             format!("no node may take viewers, and watch.all_down is \"{}\"", decision.policy)
         }
-        "unknown_film" => "no node holds the film".to_owned(),
-        "deleted" => "the film is deleted".to_owned(),
-        "no_answer" => "no node that could know says whether there is such a film".to_owned(),
+        "unknown_film" if decision.key.is_empty() => "the catalog does not list the film".to_owned(),
+        "no_answer" if decision.key.is_empty() => {
+            "the catalog does not say which object it is: the gate's log has the cause".to_owned()
+        }
+        "unknown_film" => format!("no node holds the {what}"),
+        "deleted" => format!("the {what} is deleted"),
+        "no_answer" => format!("no node that could know says whether there is such a {what}"),
+        "refused_by_nodes" => format!("the nodes refuse our key for the {what}"),
+        "node_failed" => "the nodes that were asked failed".to_owned(),
+        "node_timeout" => "the nodes that were asked did not answer in time".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -59,7 +83,7 @@ fn reason(decision: &Decision, chosen: &NodeView) -> String {
             format!("no node is healthy, and watch.all_down is \"{}\"{away}", decision.policy)
         }
         "node_failed" => format!("the nodes before it failed{away}"),
-        "only_holder" => format!("no other node holds the film{away}"),
+        "only_holder" => format!("the nodes before it do not hold the {}{away}", what(decision)),
         other => format!("{other}{away}"),
     }
 }
@@ -101,23 +125,24 @@ pub(crate) fn coordinates(lat: f64, lon: f64) -> String {
 }
 
 /// Why a node does not take the viewer.
-pub(super) fn dropped(word: &str) -> &str {
-    match word {
+pub(super) fn dropped(word: &str, what: &str) -> Cow<'static, str> {
+    let plain = match word {
         "disabled" => "switched off in the configuration",
         "draining" => "draining: an operator lets it take no new viewers",
         "unproven" => "no verdict of the health checks yet",
         "down" => "down by the health checks",
         "scheme" => "the viewer came by https, its public_url is http",
-        "absent" => "does not hold the film",
-        "deleted" => "the film is deleted there",
-        "stale_version" => "holds an older version of the film",
-        "unanswered" => "did not answer whether it holds the film",
-        "forbidden" => "refuses our key for the film",
+        "absent" => return format!("does not hold the {what}").into(),
+        "deleted" => return format!("the {what} is deleted there").into(),
+        "stale_version" => return format!("holds an older version of the {what}").into(),
+        "unanswered" => return format!("did not answer whether it holds the {what}").into(),
+        "forbidden" => return format!("refuses our key for the {what}").into(),
         "lower_tier" => "a rule names other nodes first",
         "over_budget" => "full: max_viewers are reached",
         "slow_start" => "just back: the part of its budget it may use so far is full",
-        other => other,
-    }
+        other => return other.to_owned().into(),
+    };
+    plain.into()
 }
 
 /// What a node said of the film, and how long ago.

@@ -34,7 +34,27 @@ pub(super) fn path(raw: &[u8]) -> Result<Cow<'_, str>, PathFault> {
         return Err(PathFault::Control);
     }
     segments(&path)?;
-    if path.len() > PATH_BYTES_MAX { Err(PathFault::LongPath) } else { Ok(path) }
+    within_length(&path)?;
+    Ok(path)
+}
+
+/// Judges a path that was decoded elsewhere, as a query string is: what is taken here is what a request can ask for,
+/// and every slash parts two segments.
+///
+/// # Errors
+/// The fault of a request for the same path: a byte, then a segment, then the length.
+pub fn check(path: &str) -> Result<(), PathFault> {
+    if path.is_empty() {
+        return Err(PathFault::NoFile);
+    }
+    if let Some(byte) = path.bytes().find(|byte| *byte == b'\\' || byte.is_ascii_control()) {
+        return Err(misplaced(byte));
+    }
+    if path.chars().any(char::is_control) {
+        return Err(PathFault::Control);
+    }
+    segments(path)?;
+    within_length(path)
 }
 
 /// What stands for itself in a path: `pchar` without escapes, and the slash (RFC 3986 section 3.3).
@@ -89,6 +109,10 @@ fn text(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, str>, PathFault> {
         Cow::Borrowed(bytes) => str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| PathFault::NotUtf8),
         Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|_| PathFault::NotUtf8),
     }
+}
+
+fn within_length(path: &str) -> Result<(), PathFault> {
+    if path.len() > PATH_BYTES_MAX { Err(PathFault::LongPath) } else { Ok(()) }
 }
 
 fn segments(path: &str) -> Result<(), PathFault> {

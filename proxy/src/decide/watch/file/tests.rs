@@ -146,6 +146,16 @@ proptest! {
     }
 
     #[test]
+    fn a_decoded_path_is_judged_as_a_request_for_it(text in prop_oneof![
+        "(\\.|\\\\| |\u{0}|\u{85}|/|a|\u{444}){0,12}",
+        "[a-z./]{0,1000}",
+        any::<String>(),
+    ]) {
+        let requested = path(encode_key(&text).as_bytes()).map(drop);
+        prop_assert_eq!(super::check(&text), requested, "{:?}", text);
+    }
+
+    #[test]
     fn a_plain_name_of_any_alphabet_is_found(segments in prop::collection::vec("[\\p{L}\\p{N} _%+#?-]{1,20}", 1..5)) {
         let name = segments.join("/");
         let encoded = encode_key(&name);
