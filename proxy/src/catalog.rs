@@ -179,6 +179,28 @@ impl Catalog {
         }
     }
 
+    /// How many films the file lists; none: there is no file.
+    pub fn films(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::File { listed, .. } => Some(listed.len()),
+            _ => None,
+        }
+    }
+
+    /// Asks the database about the nil uuid, within `catalog.postgres.timeout`: whether it is reached, knows us, and
+    /// takes the query. Where there is no database, nobody is asked.
+    ///
+    /// # Errors
+    /// Why not, for the operator; without any secret.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "there is nobody to ask"))]
+    pub async fn prove(&self) -> Result<(), String> {
+        match &self.kind {
+            Kind::Template(_) | Kind::File { .. } => Ok(()),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres { database, .. } => database.prove().await.map_err(|failed| failed.to_string()),
+        }
+    }
+
     /// What goes on behind requests, until `shutdown` is true or its sender is gone: the file is read again when it
     /// changes; the database is tried once, so that a wrong password is found before a viewer finds it.
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {

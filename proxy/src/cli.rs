@@ -29,6 +29,8 @@ use clap::Parser;
 
 use self::args::{Cli, Command, ConfigCommand};
 use self::terminal::Terminal;
+use crate::catalog::{CatalogError, FileError};
+use crate::gate::GateError;
 
 /// As clap ends for arguments that it refuses.
 const EXIT_USAGE: u8 = 2;
@@ -56,6 +58,22 @@ pub(crate) enum Failure {
     /// Anything else.
     #[error("{0}")]
     Other(String),
+}
+
+/// What an operator can mend in the configuration, or in a file that it names, must not be tried again and again.
+impl From<GateError> for Failure {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Catalog(CatalogError::File(rows @ FileError::Rows { .. })) => {
+                Self::Config(format!("catalog.file has faults (ten at most are shown)\n{rows}"))
+            }
+            GateError::NoTls
+            | GateError::Catalog(
+                CatalogError::File(FileError::Io { .. }) | CatalogError::NoPostgres | CatalogError::Url,
+            ) => Self::Config(error.to_string()),
+            _ => Self::Other(error.to_string()),
+        }
+    }
 }
 
 /// The whole program: reads the process's own arguments, does what they say, returns the exit code.

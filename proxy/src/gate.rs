@@ -66,8 +66,9 @@ pub enum GateError {
     Metrics(#[from] prometheus::Error),
     /// Nodes cannot be asked for films over https by a build without TLS.
     #[error(
-        "a node's endpoint is https, and films are streamed from it or it is asked for them: build with the feature \
-         `tls`, or set watch.mode = \"redirect\" and presence.enabled = false"
+        "a node's endpoint is https, and this program was built without the feature `tls`: it can send viewers there, \
+         but cannot ask the node for films; build with `tls`, or set watch.mode = \"redirect\" and presence.enabled = \
+         false, and leave {{path}} out of watch.object"
     )]
     NoTls,
     /// There is no catalog.
@@ -197,6 +198,13 @@ impl Gate {
     #[must_use]
     pub fn has_trees(&self) -> bool {
         self.snapshot.load().config.watch.object.has_path()
+    }
+
+    /// Whether nodes are asked for films at all, and not only for their health: by presence, because films are trees of
+    /// files, or because they are streamed.
+    #[must_use]
+    pub fn asks_for_films(&self) -> bool {
+        self.engine.is_some()
     }
 
     /// What the catalog holds and whether it answers.

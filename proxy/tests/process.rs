@@ -206,6 +206,28 @@ fn a_bad_database_is_a_fault_of_the_configuration() {
     assert!(stderr.iter().any(|line| line.contains("cities.mmdb")), "{stderr:?}");
 }
 
+#[test]
+fn what_is_not_as_by_default_is_told_at_the_start() {
+    let folder = TempDir::new().unwrap();
+    let [films, token] = ["films.csv", "token"].map(|name| folder.path().join(name));
+    fs::write(&films, "uuid,key\n0b9ab1a5-29d9-4f2d-9d5a-0f1e2d3c4b5a,a.mp4\n").unwrap();
+    fs::write(&token, "a-token-of-the-nodes").unwrap();
+    let more = format!(
+        "[catalog]\nfile = \"{}\"\n[presence]\nenabled = false\nevents_token_file = \"{}\"\n",
+        films.display(),
+        token.display()
+    );
+    let process = run(&config(FREE, &more), None);
+    let list = process.says("object keys come from a list");
+    assert_eq!((&list["films"], list["path"].as_str()), (&1.into(), films.to_str()));
+    process.says("presence is off");
+    let operators = process.listens("operators");
+    assert_eq!(process.listens("bucket events, too"), operators);
+    process.signal("TERM");
+    let (exit, _, stderr) = process.ended();
+    assert_eq!(exit.code(), Some(0), "{stderr:?}");
+}
+
 fn geoip(database: &Path) -> String {
     format!("[geoip]\ndatabases = [\"{}\"]\n", database.display())
 }

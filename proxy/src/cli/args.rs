@@ -44,14 +44,16 @@ pub(crate) enum Command {
 
     /// Say what is wrong with the configuration, all of it at once
     ///
-    /// Reads the file, the environment, the secrets and the GeoIP databases as `run` would. Nothing is
-    /// changed and, without --online, nothing is asked.
+    /// Reads the file, the environment, the secrets, the GeoIP databases and the catalog's file as `run` would.
+    /// Nothing is changed and, without --online, nobody is asked. What is allowed and yet seldom meant is a remark.
+    /// Exit code 78: there are faults.
     Check(CheckArgs),
 
     /// Show where a viewer is sent, and why
     ///
-    /// The decision is the one that `run` would take for this film and address now: every node with its
-    /// distance, cost, score and load, and for each that was not chosen the reason. Exit code 1: refused.
+    /// The decision is the one that a request of this viewer would meet now: every node with its distance, cost, score
+    /// and load, and for each that was not chosen the reason. The running gate takes it, over `listen.admin`; it asks
+    /// its nodes who holds the film, if it does not know. Exit code 1: refused.
     Explain(ExplainArgs),
 
     /// Show the fleet, drain a node, or enable it again
@@ -94,9 +96,10 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Also ask every node: clock, bucket, and a signed link through its public address
+    /// Also ask every node and the catalog's database
     ///
-    /// Exit code 1 if a node fails.
+    /// Of a node: its clock, the bucket, the canary, a film that does not exist, and a signed link through its
+    /// public address. Of the database: the query. Exit code 1 if one of them fails.
     #[arg(long)]
     pub(crate) online: bool,
 
@@ -125,7 +128,7 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_enum)]
     pub(crate) mode: Option<Mode>,
 
-    /// Decide here, from the configuration alone: every node counts as up and idle
+    /// Decide here, from the configuration alone: every node counts as up and idle, and as holding the film
     #[arg(long)]
     pub(crate) offline: bool,
 

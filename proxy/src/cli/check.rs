@@ -2,14 +2,15 @@
 //!
 //! Without `--online` only files are read. What is odd but allowed is a remark and never a failure.
 
+mod catalog;
 mod online;
 
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::json;
-use watchgate_config::Faults;
-use watchgate_geoip::{DatabaseInfo, DatabaseKind, Databases};
+use watchgate_config::{Config, Faults, Role};
+use watchgate_geoip::{DatabaseInfo, DatabaseKind};
 
 use super::args::CheckArgs;
 use super::config_file::{self, NotLoaded, Setup};
@@ -25,6 +26,7 @@ struct Findings {
     config: String,
     nodes: usize,
     databases: Vec<serde_json::Value>,
+    catalog: catalog::Found,
     remarks: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     online: Option<Vec<online::Proof>>,
@@ -41,15 +43,24 @@ pub(crate) fn check(file: Option<&Path>, args: &CheckArgs, terminal: Terminal) -
         }
         Err(other) => return Err(other.into()),
     };
-    let databases = setup.databases()?;
-    let (infos, remarks) = (databases.info().to_vec(), remarks(&setup, &databases));
-    // What a configuration without faults can still meet on this machine: no trusted issuers, for example.
-    explain::offline(setup.config().clone(), databases)?;
+    let databases = setup.databases().map_err(|failure| catalog::beside(failure, setup.config()))?;
+    let infos = databases.info().to_vec();
+    // What a configuration without faults can still meet: a catalog with faults, a machine without trusted issuers.
+    let gate = match explain::offline(setup.config().clone(), databases) {
+        Ok(gate) => gate,
+        Err(error) => {
+            if let Some(faults) = catalog::faults(&error, &setup.path).filter(|_| args.form.json) {
+                terminal.data(&json(&faults)?)?;
+            }
+            return Err(error.into());
+        }
+    };
     let mut findings = Findings {
         config: setup.path.display().to_string(),
         nodes: setup.config().nodes.len(),
         databases: infos.iter().map(database_json).collect(),
-        remarks,
+        catalog: catalog::Found::of(&setup.config().catalog, gate.catalog()),
+        remarks: remarks(setup.config(), &infos, gate.asks_for_films()),
         online: None,
     };
     if !args.form.json {
@@ -57,12 +68,16 @@ pub(crate) fn check(file: Option<&Path>, args: &CheckArgs, terminal: Terminal) -
     }
     let mut done = Done::Yes;
     if args.online {
-        let proofs = online::prove(setup.config())?;
-        if proofs.iter().any(|proof| !proof.is_good()) {
+        let proofs = online::prove(setup.config(), gate.asks_for_films())?;
+        findings.catalog.prove(gate.catalog())?;
+        if !findings.catalog.is_good() || proofs.iter().any(|proof| !proof.is_good()) {
             done = Done::No;
         }
         if !args.form.json {
             terminal.data(&online::render(&proofs, terminal.out))?;
+            if let Some(text) = findings.catalog.render(terminal.out) {
+                terminal.data(&text)?;
+            }
         }
         findings.online = Some(proofs);
     }
@@ -91,6 +106,7 @@ fn report(setup: &Setup, infos: &[DatabaseInfo], findings: &Findings, terminal: 
         let days = age_days(info).map_or(String::new(), |days| format!(", {days} days old"));
         lines.push(format!("  {}: {} ({}{days})", info.name, info.database_type, kind(info.kind)));
     }
+    lines.extend(findings.catalog.line().map(|line| format!("  {line}")));
     let remark = |remark: &String| format!("{} {remark}", terminal.out.paint(Look::Warn, "remark:"));
     lines.extend(findings.remarks.iter().map(remark));
     lines.join("\n")
@@ -121,11 +137,10 @@ fn age_days(info: &DatabaseInfo) -> Option<u64> {
     Some(time::unix_now().as_secs().checked_sub(built_s)? / 86_400)
 }
 
-/// What is allowed and yet seldom meant.
-fn remarks(setup: &Setup, databases: &Databases) -> Vec<String> {
-    let config = setup.config();
+/// What is allowed and yet seldom meant. `asks` says whether nodes are asked for films.
+fn remarks(config: &Config, databases: &[DatabaseInfo], asks: bool) -> Vec<String> {
     let mut remarks = Vec::new();
-    let knows_places = databases.info().iter().any(|info| info.kind != DatabaseKind::Asn);
+    let knows_places = databases.iter().any(|info| info.kind != DatabaseKind::Asn);
     if !knows_places && config.geoip.home.is_none() {
         remarks.push(
             "no database in geoip.databases knows places and there is no geoip.home: viewers are sent by rules, \
@@ -133,13 +148,33 @@ fn remarks(setup: &Setup, databases: &Databases) -> Vec<String> {
                 .to_owned(),
         );
     }
-    for info in databases.info() {
+    for info in databases {
         if let Some(days) = age_days(info).filter(|days| *days > OLD_DAYS) {
             remarks.push(format!("{} is {days} days old: fetch a newer one", info.name));
         }
     }
     if config.nodes.len() == 1 {
         remarks.push("there is one node: when it fails, nobody takes over".to_owned());
+    } else {
+        if asks && config.nodes.iter().all(|node| node.role != Role::Source) {
+            remarks.push(
+                "no node has role = \"source\": a film is unknown (404) only when every node says so, and one that is \
+                 down makes it 503"
+                    .to_owned(),
+            );
+        }
+        if !config.presence.enabled {
+            remarks.push(
+                "presence.enabled is false: nobody asks which nodes hold a film, and viewers meet nodes that \
+                 replication has not reached yet"
+                    .to_owned(),
+            );
+        }
+    }
+    if let Some(address) = config.listen.events.filter(|address| address.ip().to_canonical().is_loopback()) {
+        remarks.push(format!(
+            "listen.events is {address}, a loopback address: only nodes on this machine can send bucket events"
+        ));
     }
     remarks
 }

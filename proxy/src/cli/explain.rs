@@ -5,9 +5,9 @@
 
 mod words;
 
-#[cfg(feature = "demo")]
-pub(crate) use self::words::answer;
 pub(crate) use self::words::coordinates;
+#[cfg(feature = "demo")]
+pub(crate) use self::words::{answer, dropped};
 
 use watchgate_config::{Catalog, Config};
 use watchgate_geoip::Databases;
@@ -20,7 +20,7 @@ use super::terminal::{Look, Paint, Terminal};
 use super::{Done, Failure, json, time};
 use crate::decide::client::Scheme;
 use crate::decide::decision::{Decision, NodeView};
-use crate::gate::{Ask, Gate};
+use crate::gate::{Ask, Gate, GateError};
 use crate::sign::encode_key;
 
 pub(crate) fn explain(setup: &Setup, args: &ExplainArgs, terminal: Terminal) -> Result<Done, Failure> {
@@ -93,16 +93,17 @@ impl By {
     fn note(self) -> &'static str {
         match self {
             Self::Gate => "",
-            Self::Configuration => ", from the configuration alone: every node counts as up and idle",
+            Self::Configuration => {
+                ", from the configuration alone: every node counts as up and idle, and as holding \
+                                    the film"
+            }
         }
     }
 }
 
 /// A gate that asks nobody: what would be decided if every node were up and idle.
-pub(crate) fn offline(config: Config, databases: Databases) -> Result<Gate, Failure> {
-    Gate::new(config, databases, &prometheus::Registry::new())
-        .map(Gate::assuming_all_up)
-        .map_err(|error| Failure::Other(error.to_string()))
+pub(crate) fn offline(config: Config, databases: Databases) -> Result<Gate, GateError> {
+    Gate::new(config, databases, &prometheus::Registry::new()).map(Gate::assuming_all_up)
 }
 
 /// The answer first, then every node, then what the figures mean.

@@ -15,7 +15,7 @@ use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use watchgate_config::{Config, Listen};
+use watchgate_config::{Catalog, Config, Listen};
 
 use super::config_file::Setup;
 use super::terminal::Terminal;
@@ -46,7 +46,7 @@ pub(crate) fn run(setup: Setup) -> Result<Done, Failure> {
     let registry = Registry::new();
     standing::register(&registry, databases.info(), time::unix_now().as_secs())
         .map_err(|error| other(&error))?;
-    let mut gate = Gate::new(config.clone(), databases, &registry).map_err(|error| other(&error))?;
+    let mut gate = Gate::new(config.clone(), databases, &registry)?;
     let log = access_log(config, &registry)?;
     if let Some(log) = &log {
         gate = gate.with_access_log(log.clone());
@@ -92,7 +92,11 @@ impl House {
         let viewers_max = files::claim();
         let door = FrontDoor::new(Arc::clone(&self.gate), viewers_max, &self.registry);
         let door = door.map_err(|error| other(&error))?;
+        tell_parts(config, &self.gate);
         tell(&viewers_at, &operators_at, events_at.as_ref(), viewers_max);
+        if events_at.is_none() && config.presence.events_token.is_some() {
+            tracing::info!(address = address(&operators_at), "listening for bucket events, too");
+        }
 
         // Two switches: the front door goes first, the rest stays until it is closed.
         let (stop_viewers, viewers_stop) = watch::channel(false);
@@ -184,6 +188,20 @@ fn bound(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
         };
         Failure::Other(format!("{key}: cannot listen on {address}: {error}{hint}"))
     })
+}
+
+/// One line for each part that is not as it is by default.
+fn tell_parts(config: &Config, gate: &Gate) {
+    match &config.catalog {
+        Catalog::Template => {}
+        Catalog::File(path) => {
+            tracing::info!(path = %path.display(), films = gate.catalog().films(), "object keys come from a list");
+        }
+        Catalog::Postgres(_) => tracing::info!("object keys come from a database"),
+    }
+    if !config.presence.enabled {
+        tracing::info!("presence is off: nodes are not asked which films they hold");
+    }
 }
 
 /// One line for each listener, with the port it really got.

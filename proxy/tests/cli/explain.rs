@@ -24,7 +24,12 @@ score = cost + spread in milliseconds; the lowest wins. cost: 1 ms per 100 km, b
 spread: by a hash of viewer network and film, so that nodes about equally near share their viewers.
 Film 00000000-0000-0000-0000-000000000001, object \"00000000-0000-0000-0000-000000000001.mp4\", GET, mode redirect; ";
     assert_eq!(told, expected);
-    assert!(at.ends_with(", from the configuration alone: every node counts as up and idle.\n"), "{at}");
+    assert!(
+        at.ends_with(
+            ", from the configuration alone: every node counts as up and idle, and as holding the film.\n"
+        ),
+        "{at}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use watchgate_node::{Credential, Fault, Node, Policy, Scope};
 
-use crate::support::{Ended, Place};
+use crate::support::{Ended, Place, silent_address};
 
 const SECRET: &str = "the-secret-of-the-gate";
 
@@ -119,4 +119,43 @@ async fn a_key_that_may_not_read_is_told_from_a_wrong_one() {
         "{}",
         ended.out
     );
+    assert!(ended.out.contains("the key needs s3:GetObject on movies/*\n"), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn an_object_that_exists_nowhere_is_asked_for_only_if_the_gate_asks_for_films() {
+    let node = node("ams").await;
+    let good = config(&[("ams", &node)], SECRET, "");
+    let check = async |config: &str, missing: &str, asked: usize| {
+        node.forget_seen();
+        let ended = run(Place::with(config), &["check", "--online"]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let row = ended.out.lines().find(|line| line.starts_with("ams ")).unwrap_or_default();
+        assert_eq!(row.split_whitespace().nth(4), Some(missing), "{}", ended.out);
+        let heads =
+            |seen: &&watchgate_node::Seen| seen.method == "HEAD" && seen.path.contains("no-such-object-");
+        assert_eq!(node.seen().iter().filter(heads).count(), asked);
+    };
+    check(&good, "good", 1).await;
+    check(&format!("{good}[presence]\nenabled = false\n"), "not", 0).await;
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_told_without_its_password() {
+    let node = node("ams").await;
+    let database =
+        "[catalog]\npostgres = { url_file = \"url\", query = \"SELECT $1::text\", timeout = \"2s\" }\n";
+    let config = config(&[("ams", &node)], SECRET, "") + database;
+    let url = format!("postgres://gate:not-to-be-seen@{}/films", silent_address());
+    for args in [&["check", "--online"][..], &["check", "--online", "--json"]] {
+        let place = Place::with(&config);
+        place.write("url", &url);
+        let ended = run(place, args).await;
+        assert_eq!((ended.code, &*ended.err), (Some(1), ""), "{ended:?}");
+        assert!(
+            ended.out.contains("onnection refused") && !ended.out.contains("not-to-be-seen"),
+            "{}",
+            ended.out
+        );
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Method as HttpMethod, StatusCode};
 use serde::Serialize;
 use tokio::task::JoinSet;
-use watchgate_config::{Addressing, Config, Endpoint, Node, Scheme};
+use watchgate_config::{Addressing, Config, Endpoint, Node, Profile, Scheme};
 
 use crate::cli::sign_link::{presign, target};
 use crate::cli::table::{Cell, Side, Table};
@@ -17,6 +17,7 @@ use crate::cli::terminal::{Look, Paint};
 use crate::cli::wire::{self, Question, Reply, Trouble};
 use crate::cli::{Failure, block_on, time};
 use crate::decide::health::{Probed, Reason, SignedAnswer, clock_skew_s, signed_verdict};
+use crate::fleet::HONEST;
 use crate::sign::{DayKey, HeaderRequest, Method, Resource, link_time};
 
 /// A viewer's patience for the first byte by the public address.
@@ -35,6 +36,8 @@ pub(super) struct Proof {
     /// `null`: none is configured.
     canary: Option<Finding>,
     link: Finding,
+    /// An object that exists nowhere; `null`: the gate asks this node for none.
+    missing: Option<Finding>,
     clock_skew_s: Option<i64>,
     probe_ms: Option<f64>,
 }
@@ -54,10 +57,16 @@ enum Finding {
 
 impl Proof {
     pub(super) fn is_good(&self) -> bool {
-        [Some(&self.bucket), self.canary.as_ref(), Some(&self.link)]
-            .into_iter()
-            .flatten()
-            .all(Finding::is_good)
+        self.findings().into_iter().filter_map(|(_, finding)| finding).all(Finding::is_good)
+    }
+
+    fn findings(&self) -> [(&'static str, Option<&Finding>); 4] {
+        [
+            ("bucket", Some(&self.bucket)),
+            ("canary", self.canary.as_ref()),
+            ("link", Some(&self.link)),
+            ("missing", self.missing.as_ref()),
+        ]
     }
 }
 
@@ -83,12 +92,12 @@ impl From<Result<(), Reason>> for Finding {
     }
 }
 
-/// Asks all nodes; in the order of the configuration.
-pub(super) fn prove(config: &Config) -> Result<Vec<Proof>, Failure> {
+/// Asks all nodes; in the order of the configuration. `films` says whether the gate asks them for films.
+pub(super) fn prove(config: &Config, films: bool) -> Result<Vec<Proof>, Failure> {
     let is_tls = |endpoint: &Endpoint| endpoint.scheme() == Scheme::Https;
     let needs_trust = config.nodes.iter().any(|node| is_tls(&node.endpoint) || is_tls(&node.public_url));
     let trust = needs_trust.then(wire::native_trust).transpose().map_err(Failure::Other)?;
-    let asker = Arc::new(Asker { config: config.clone(), trust });
+    let asker = Arc::new(Asker { config: config.clone(), trust, films });
     block_on(async {
         let (mut running, mut proofs) = (JoinSet::new(), Vec::new());
         for index in 0..asker.config.nodes.len() {
@@ -109,6 +118,7 @@ pub(super) fn prove(config: &Config) -> Result<Vec<Proof>, Failure> {
 struct Asker {
     config: Config,
     trust: Option<Arc<rustls::ClientConfig>>,
+    films: bool,
 }
 
 /// An answer with the times around it.
@@ -127,14 +137,31 @@ impl Asker {
                 None => None,
             }
         };
-        let (bucket, canary, link) =
-            tokio::join!(self.signed(node, Resource::Bucket, Probed::Bucket), asked_canary, self.link(node));
+        let missing = format!("{NO_SUCH_KEY}-{}", uuid::Uuid::new_v4());
+        let asked_missing = async {
+            if self.films {
+                Some(self.signed(node, Resource::Object(&missing), Probed::Canary).await)
+            } else {
+                None
+            }
+        };
+        let (bucket, canary, link, missing) = tokio::join!(
+            self.signed(node, Resource::Bucket, Probed::Bucket),
+            asked_canary,
+            self.link(node),
+            asked_missing
+        );
         let (timed, verdict) = bucket;
+        let may = May { list: verdict.is_ok(), read: canary == Some(Ok(())) };
+        let missing = missing.map(|(timed, verdict)| {
+            missing_finding(timed.map(|timed| timed.reply.status), verdict, may, &self.config.bucket.name)
+        });
         Proof {
             id: node.id.to_string(),
             bucket: verdict.into(),
             canary: canary.map(Finding::from),
             link,
+            missing,
             clock_skew_s: timed.as_ref().and_then(skew_s),
             probe_ms: timed.map(|timed| timed.received.saturating_sub(timed.sent).as_secs_f64() * 1000.0),
         }
@@ -151,7 +178,8 @@ impl Asker {
         let key = DayKey::derive(node.secret_key.expose(), unix_s, &self.config.bucket.region);
         let request = HeaderRequest { method: Method::Head, resource, query: &[], headers: &[], unix_s };
         let signed = target(node, &self.config.bucket, &node.endpoint).sign_headers(&key, &request);
-        let headers: Vec<(&str, &str)> = signed.pairs().collect();
+        let honest = matches!(node.profile, Profile::Minio | Profile::Rustfs).then_some(HONEST);
+        let headers: Vec<(&str, &str)> = signed.pairs().chain(honest).collect();
         let timeout = self.config.health.timeout;
         let host = self.host(node, &node.endpoint);
         let asked = self
@@ -218,6 +246,52 @@ impl Asker {
     }
 }
 
+/// What the other questions say of our key.
+#[derive(Clone, Copy, Debug)]
+struct May {
+    /// It may ask for the bucket.
+    list: bool,
+    /// It may read the canary; false also if there is none.
+    read: bool,
+}
+
+/// What it means how an object that exists nowhere is answered. That it is not there is the good answer; S3 gives it
+/// only to who may list the bucket (Amazon S3 API reference, `HeadObject`, "Permissions").
+fn missing_finding(
+    status: Option<StatusCode>,
+    verdict: Result<(), Reason>,
+    may: May,
+    bucket: &str,
+) -> Finding {
+    let (reason, advice) = match verdict {
+        Err(Reason::NoCanary) => return Finding::Good,
+        Ok(()) if status == Some(StatusCode::TOO_MANY_REQUESTS) => return Finding::Good,
+        Ok(()) => (
+            Reason::Status,
+            "the node says that it holds an object that nobody has put there: check that `endpoint` leads to its S3 \
+             port, and look for a proxy before it"
+                .to_owned(),
+        ),
+        Err(Reason::Forbidden) => {
+            let (on_bucket, on_objects) = (format!("s3:ListBucket on {bucket}"), format!("s3:GetObject on {bucket}/*"));
+            let needed = match may {
+                May { read: true, .. } => on_bucket,
+                May { list: true, .. } => on_objects,
+                May { .. } => format!("{on_objects} and {on_bucket}"),
+            };
+            (
+                Reason::Forbidden,
+                format!(
+                    "for an object that does not exist the node answers 403 and not 404, so that a film which has not \
+                     come there yet is taken for a refusal: the key needs {needed}"
+                ),
+            )
+        }
+        Err(reason) => return reason.into(),
+    };
+    Finding::Bad { reason, advice }
+}
+
 fn skew_s(timed: &Timed) -> Option<i64> {
     let ms = |at: Duration| u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
     clock_skew_s(timed.reply.headers.get("date")?.as_bytes(), ms(timed.sent), ms(timed.received))
@@ -282,6 +356,7 @@ pub(super) fn render(proofs: &[Proof], paint: Paint) -> String {
         ("bucket", Left),
         ("canary", Left),
         ("link", Left),
+        ("missing", Left),
         ("clock", Right),
         ("answer", Right),
     ]);
@@ -291,15 +366,14 @@ pub(super) fn render(proofs: &[Proof], paint: Paint) -> String {
             proof.bucket.cell(),
             proof.canary.as_ref().map_or_else(|| Cell::new(Look::Faint, "none"), Finding::cell),
             proof.link.cell(),
+            proof.missing.as_ref().map_or_else(|| Cell::new(Look::Faint, "not asked"), Finding::cell),
             proof.clock_skew_s.map_or(String::new(), |skew_s| format!("{skew_s:+} s")).into(),
             proof.probe_ms.map_or(String::new(), |ms| format!("{ms:.1} ms")).into(),
         ]);
     }
     let mut text = format!("\n{}", table.render(paint));
     for proof in proofs {
-        let findings =
-            [("bucket", Some(&proof.bucket)), ("canary", proof.canary.as_ref()), ("link", Some(&proof.link))];
-        for (what, finding) in findings {
+        for (what, finding) in proof.findings() {
             if let Some(Finding::Bad { reason, advice }) = finding {
                 let head = paint.paint(Look::Bad, &format!("{} {what} ({reason})", proof.id));
                 text.extend(["\n", &head, ": ", advice, "\n"]);

@@ -171,7 +171,7 @@ fn a_file_of_a_tree_is_named_and_missed_as_one() {
     asked.nodes[1].presence = Some(PresenceView { said: "absent".to_owned(), ..PresenceView::default() });
     let text = render(&asked, By::Gate, Paint::Plain);
     for said in [
-        "is redirected to gru: the nodes before it do not hold the file, 1080 km away.",
+        "is redirected to gru: the first node in order that holds the file, 1080 km away.",
         "  file              why\n",
         "absent, just now  does not hold the file\n",
         "Film 00000000-0000-0000-0000-000000000001, file \"hd/a b.ts\", object \"7/hd/a b.ts\", GET,",

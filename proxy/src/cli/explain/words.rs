@@ -83,7 +83,7 @@ fn reason(decision: &Decision, chosen: &NodeView) -> String {
             format!("no node is healthy, and watch.all_down is \"{}\"{away}", decision.policy)
         }
         "node_failed" => format!("the nodes before it failed{away}"),
-        "only_holder" => format!("the nodes before it do not hold the {}{away}", what(decision)),
+        "only_holder" => format!("the first node in order that holds the {}{away}", what(decision)),
         other => format!("{other}{away}"),
     }
 }
@@ -125,7 +125,7 @@ pub(crate) fn coordinates(lat: f64, lon: f64) -> String {
 }
 
 /// Why a node does not take the viewer.
-pub(super) fn dropped(word: &str, what: &str) -> Cow<'static, str> {
+pub(crate) fn dropped(word: &str, what: &str) -> Cow<'static, str> {
     let plain = match word {
         "disabled" => "switched off in the configuration",
         "draining" => "draining: an operator lets it take no new viewers",

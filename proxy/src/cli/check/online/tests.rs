@@ -44,20 +44,45 @@ fn a_rewritten_host_is_named_as_the_likely_cause() {
 }
 
 #[test]
+fn the_answer_for_an_object_that_exists_nowhere_names_the_permission_that_is_lacking() {
+    let check = |status: u16,
+                 verdict: Result<(), Reason>,
+                 (list, read): (bool, bool),
+                 expected: Result<(), &str>| {
+        let status = StatusCode::from_u16(status).unwrap();
+        match (missing_finding(Some(status), verdict, May { list, read }, "movies"), expected) {
+            (Finding::Good, Ok(())) => {}
+            (Finding::Bad { advice, .. }, Err(said)) => assert!(advice.ends_with(said), "{said}\n{advice}"),
+            (found, _) => panic!("{status} {found:?}"),
+        }
+    };
+    check(404, Err(Reason::NoCanary), (true, true), Ok(()));
+    check(429, Ok(()), (true, true), Ok(()));
+    check(200, Ok(()), (true, true), Err("look for a proxy before it"));
+    let forbidden = Err(Reason::Forbidden);
+    check(403, forbidden, (false, true), Err("the key needs s3:ListBucket on movies"));
+    check(403, forbidden, (true, true), Err("the key needs s3:ListBucket on movies"));
+    check(403, forbidden, (true, false), Err("the key needs s3:GetObject on movies/*"));
+    check(403, forbidden, (false, false), Err("s3:GetObject on movies/* and s3:ListBucket on movies"));
+    check(403, Err(Reason::BadSignature), (false, false), Err(Reason::BadSignature.advice()));
+}
+
+#[test]
 fn failures_follow_the_table_each_with_what_to_do() {
     let proof = |id: &str, link: Finding| Proof {
         id: id.to_owned(),
         bucket: Finding::Good,
         canary: None,
         link,
+        missing: Some(Finding::Good),
         clock_skew_s: Some(2),
         probe_ms: Some(3.21),
     };
     let bad = Finding::Bad { reason: Reason::Tls, advice: "mend it".to_owned() };
     let expected = "
-node  bucket  canary  link  clock  answer
-ams   good    none    good   +2 s  3.2 ms
-sin   good    none    tls    +2 s  3.2 ms
+node  bucket  canary  link  missing  clock  answer
+ams   good    none    good  good      +2 s  3.2 ms
+sin   good    none    tls   good      +2 s  3.2 ms
 
 sin link (tls): mend it
 ";
