@@ -6,6 +6,7 @@
 mod cities;
 mod folder;
 mod geodata;
+mod lag_story;
 mod programme;
 mod stage;
 mod story;
@@ -24,6 +25,8 @@ use super::{Done, Failure};
 
 /// The film's number; it stays the same, so that what was tried once can be tried again.
 const FILM: &str = "0f11e000-cafe-4bed-9a7e-5ca1ab1efee1";
+/// A film that stays on the source alone until replication goes on.
+const NEW_FILM: &str = "0f11e000-cafe-4bed-9a7e-5ca1ab1efee2";
 /// The film itself; how it was made stands in the README beside it.
 const FILM_BYTES: &[u8] = include_bytes!("demo/film.mp4");
 const BUCKET: &str = "movies";

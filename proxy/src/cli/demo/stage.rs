@@ -20,7 +20,7 @@ use watchgate_node::{Lag, Node};
 
 use super::cities::{self, City};
 use super::folder::Folder;
-use super::{BUCKET, FILM, FILM_BYTES, geodata};
+use super::{BUCKET, FILM, FILM_BYTES, NEW_FILM, geodata};
 use crate::admin;
 use crate::cli::{Failure, time};
 use crate::front::{self, FrontDoor, VIEWERS_MAX};
@@ -111,9 +111,21 @@ impl Stage {
         })
     }
 
-    /// The film's address for viewers.
-    pub(super) fn film_url(&self) -> String {
-        format!("http://{}/watch/{FILM}", self.viewers)
+    /// A film's address for viewers.
+    pub(super) fn url(&self, film: &str) -> String {
+        format!("http://{}/watch/{film}", self.viewers)
+    }
+
+    /// Where films are put first.
+    pub(super) fn source(&self) -> &Actor {
+        &self.actors[0]
+    }
+
+    /// Lets replication go on that [`cast`] has stopped.
+    pub(super) fn replicate(&self) {
+        for replica in &self.actors[1..] {
+            self.source().node.set_lag(&replica.node, Lag::After(Duration::ZERO));
+        }
     }
 
     /// Waits until every node is up.
@@ -156,7 +168,8 @@ fn listen(port: u16, flag: &str) -> Result<(TcpListener, SocketAddr), Failure> {
     Ok((listener, address))
 }
 
-/// A node in every city; the film is put on the first and copied to the others, as replication does.
+/// A node in every city; the film is put on the first and copied to the others, as replication does. Then replication
+/// stops, and a new film is put on the first.
 async fn cast() -> Result<Vec<Actor>, Failure> {
     let mut actors = Vec::new();
     for city in &cities::ALL {
@@ -169,17 +182,22 @@ async fn cast() -> Result<Vec<Actor>, Failure> {
         let node = node.await.map_err(|error| failed("its nodes", &error))?;
         actors.push(Actor { city, node, secret_key });
     }
-    let key = format!("{FILM}.mp4");
+    let [key, new_key] = [FILM, NEW_FILM].map(|film| format!("{film}.mp4"));
+    let put = |source: &Actor, key: &str| {
+        let put = source.node.put(key, Bytes::from_static(FILM_BYTES), "video/mp4");
+        put.map_err(|error| failed("its film", &error))
+    };
     let (source, replicas) = actors.split_first().ok_or_else(|| Failure::Other("no cities".to_owned()))?;
     for replica in replicas {
         source.node.replicate_to(&replica.node, Lag::After(Duration::ZERO));
     }
-    let put = source.node.put(&key, Bytes::from_static(FILM_BYTES), "video/mp4");
-    put.map_err(|error| failed("its film", &error))?;
+    put(source, &key)?;
     for replica in replicas {
         let arrived = replica.node.wait_until(|node| node.has(&key), super::READY_WITHIN).await;
         arrived.map_err(|error| failed("its film everywhere", &error))?;
+        source.node.set_lag(&replica.node, Lag::Frozen);
     }
+    put(source, &new_key)?;
     Ok(actors)
 }
 
@@ -192,7 +210,7 @@ fn config(actors: &[Actor], viewers: SocketAddr, admin: SocketAddr, mode: Mode) 
          [\"127.0.0.0/8\", \"::1\"]\n\n[geoip]\ndatabases = [\"cities.mmdb\"]\n# Your own browser has no place in \
          that database: it is taken to be in {}.\nhome = {{ lat = {:.2}, lon = {:.2} }}\n\n[watch]\nmode = \"{mode}\"\nlink_lifetime = \
          \"1h\"\ndecision_header = true\n\n[health]\n# Faster than the defaults, so that there is something to \
-         see.\ninterval = \"500ms\"\ntimeout = \"400ms\"\nslow_start = \"0s\"\n\n[bucket]\nname = \"{BUCKET}\"\n",
+         see.\ninterval = \"500ms\"\ntimeout = \"400ms\"\nslow_start = \"0s\"\n\n[presence]\nnegative_ttl = \"1s\"\n\n[bucket]\nname = \"{BUCKET}\"\n",
         home.name, home.lat, home.lon
     );
     for (index, Actor { city, node, secret_key }) in actors.iter().enumerate() {

@@ -62,17 +62,17 @@ impl Story<'_> {
     async fn play(&self) -> Result<(), Ended> {
         self.say(&format!("Three nodes are up; the film has {} bytes.\n", FILM_BYTES.len()))?;
         for city in &cities::ALL {
-            self.visit(city, city.id).await?;
+            self.visit(FILM, city, city.id).await?;
         }
         self.say("")?;
         self.say(&format!("Why, for {}:", VICTIM.viewer))?;
-        let decision = self.stage.gate.explain(&witness::ask(VICTIM));
+        let decision = self.stage.gate.explain(&witness::ask(FILM, VICTIM));
         self.say(&format!("  {}\n", crate::cli::explain::answer(&decision)))?;
         // Losing a node moves its viewers to the next in their order, and moves nobody else.
         let heir = decision.alternates.first().cloned().ok_or("there is no alternate".to_owned())?;
 
         self.switch("kill").await?;
-        let took = self.wait_for(&heir).await?;
+        let took = self.wait_for(FILM, VICTIM, &heir).await?;
         self.good(&format!(
             "{} is killed; after {} ms its viewers go to {}",
             named(VICTIM.id),
@@ -80,22 +80,23 @@ impl Story<'_> {
             named(&heir)
         ))?;
         for city in &cities::ALL {
-            self.visit(city, if city.id == VICTIM.id { &heir } else { city.id }).await?;
+            self.visit(FILM, city, if city.id == VICTIM.id { &heir } else { city.id }).await?;
         }
         self.say("")?;
         self.switch("revive").await?;
-        let took = self.wait_for(VICTIM.id).await?;
+        let took = self.wait_for(FILM, VICTIM, VICTIM.id).await?;
         self.good(&format!(
             "{} is back; after {} ms its viewers come back",
             named(VICTIM.id),
             took.as_millis()
         ))?;
-        self.visit(VICTIM, VICTIM.id).await
+        self.visit(FILM, VICTIM, VICTIM.id).await?;
+        super::lag_story::play(self).await
     }
 
     /// One viewer: asks, follows, plays, seeks.
-    async fn visit(&self, city: &City, expected: &str) -> Result<(), Ended> {
-        let link = self.link(city).await?;
+    pub(super) async fn visit(&self, film: &str, city: &City, expected: &str) -> Result<(), Ended> {
+        let link = self.link(film, city).await?;
         let node = self.owner(&link)?;
         if node != expected {
             return Err(
@@ -119,8 +120,8 @@ impl Story<'_> {
     }
 
     /// Where the gate sends the city's viewer.
-    async fn link(&self, city: &City) -> Result<String, Wrong> {
-        let reply = get(&self.stage.film_url(), &[("x-forwarded-for", city.viewer)]).await?;
+    async fn link(&self, film: &str, city: &City) -> Result<String, Wrong> {
+        let reply = get(&self.stage.url(film), &[("x-forwarded-for", city.viewer)]).await?;
         match (reply.status, reply.header("location")) {
             (StatusCode::FOUND, Some(link)) => Ok(link.to_owned()),
             (status, _) => Err(format!("{} in {}: the gate answers {status}", city.viewer, city.name)),
@@ -130,7 +131,7 @@ impl Story<'_> {
     fn owner(&self, link: &str) -> Result<&'static str, Wrong> {
         let actor =
             self.stage.actors.iter().find(|actor| link.starts_with(&format!("{}/", actor.node.endpoint())));
-        actor.map(|actor| actor.city.id).ok_or_else(|| format!("a link of film {FILM} leads to no node"))
+        actor.map(|actor| actor.city.id).ok_or_else(|| format!("{link} leads to no node"))
     }
 
     /// Turns one of the victim's switches.
@@ -146,16 +147,16 @@ impl Story<'_> {
         if reply.status.is_success() { Ok(()) } else { Err(format!("{url} answers {}", reply.status)) }
     }
 
-    /// Asks for the victim's city until the viewer is sent to `node`.
-    async fn wait_for(&self, node: &str) -> Result<Duration, Wrong> {
+    /// Asks as the city's viewer until that is sent to `node`.
+    pub(super) async fn wait_for(&self, film: &str, city: &City, node: &str) -> Result<Duration, Wrong> {
         let started = Instant::now();
         while started.elapsed() < MOVED_WITHIN {
-            if self.owner(&self.link(VICTIM).await?)? == node {
+            if self.owner(&self.link(film, city).await?)? == node {
                 return Ok(started.elapsed());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Err(format!("{} is not sent to {} within {MOVED_WITHIN:?}", VICTIM.viewer, named(node)))
+        Err(format!("{} is not sent to {} within {MOVED_WITHIN:?}", city.viewer, named(node)))
     }
 
     pub(super) fn good(&self, text: &str) -> Result<(), Ended> {

@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::cities::{self, City};
 use super::stage::{Actor, LOOK_EVERY, Stage};
 use super::story::{Ended, Story, VICTIM, Wrong, ended, get};
-use super::{FILM_BYTES, named, witness};
+use super::{FILM, FILM_BYTES, named, witness};
 use crate::cli::terminal::Terminal;
 use crate::cli::{Done, Failure};
 
@@ -34,7 +34,7 @@ async fn play(story: &Story<'_>) -> Result<(), Ended> {
             city.viewer, city.name
         ))?;
     }
-    let decision = story.stage.gate.explain(&witness::ask(VICTIM));
+    let decision = story.stage.gate.explain(&witness::ask(FILM, VICTIM));
     let heir = decision.alternates.first().cloned().ok_or("there is no alternate".to_owned())?;
     let node = |id: &str| story.stage.actors.iter().find(|actor| actor.city.id == id);
     let victim = node(VICTIM.id).ok_or("there is no victim".to_owned())?;
@@ -50,7 +50,7 @@ async fn play(story: &Story<'_>) -> Result<(), Ended> {
         story.switch("kill").await
     };
     let headers = [("x-forwarded-for", VICTIM.viewer)];
-    let url = story.stage.film_url();
+    let url = story.stage.url(FILM);
     let (film, killed) = tokio::join!(get(&url, &headers), kill);
     killed?;
     let film = film?;
@@ -71,7 +71,7 @@ async fn play(story: &Story<'_>) -> Result<(), Ended> {
 
 /// One viewer: the whole film, and a part of it.
 async fn watch(story: &Story<'_>, city: &City) -> Result<(), Wrong> {
-    let url = story.stage.film_url();
+    let url = story.stage.url(FILM);
     let film = get(&url, &[("x-forwarded-for", city.viewer)]).await?;
     if film.status != StatusCode::OK || film.body != FILM_BYTES {
         return Err(format!("the gate answers {} with {} bytes", film.status, film.body.len()));

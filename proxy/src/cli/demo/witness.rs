@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::cities::{self, City};
-use super::named;
 use super::stage::{LOOK_EVERY, Stage};
+use super::{FILM, named};
 use crate::cli::terminal::{Look, Terminal};
 use crate::cli::{Done, Failure};
 use crate::decide::client::Scheme;
@@ -34,9 +34,9 @@ pub(super) async fn watch(stage: &Stage, terminal: Terminal) -> Result<Done, Fai
 }
 
 /// The question that a city's viewer asks.
-pub(super) fn ask(city: &City) -> Ask {
+pub(super) fn ask(film: &str, city: &City) -> Ask {
     Ask {
-        film: super::FILM.parse().unwrap_or(Film::from_bytes([0; 16])),
+        film: film.parse().unwrap_or(Film::from_bytes([0; 16])),
         path: String::new(),
         address: city.viewer.parse().unwrap_or(std::net::IpAddr::from([127, 0, 0, 1])),
         method: Method::Get,
@@ -47,7 +47,7 @@ pub(super) fn ask(city: &City) -> Ask {
 
 fn viewers_go(stage: &Stage, node: &str) -> String {
     let Some(city) = cities::ALL.iter().find(|city| city.id == node) else { return String::new() };
-    match stage.gate.explain(&ask(city)).chosen {
+    match stage.gate.explain(&ask(FILM, city)).chosen {
         Some(other) if other != node => format!("; its viewers go to {}", named(&other)),
         _ => String::new(),
     }
@@ -59,12 +59,11 @@ mod tests {
 
     #[test]
     fn the_questions_are_about_the_film_and_the_viewer() {
-        for city in &cities::ALL {
-            let ask = ask(city);
-            assert_eq!(
-                (ask.film.to_string(), ask.address.to_string()),
-                (crate::cli::demo::FILM.into(), city.viewer.into())
-            );
+        for film in [FILM, crate::cli::demo::NEW_FILM] {
+            for city in &cities::ALL {
+                let ask = ask(film, city);
+                assert_eq!((&*ask.film.to_string(), &*ask.address.to_string()), (film, city.viewer));
+            }
         }
     }
 }
