@@ -67,10 +67,12 @@ impl From<GateError> for Failure {
             GateError::Catalog(CatalogError::File(rows @ FileError::Rows { .. })) => {
                 Self::Config(format!("catalog.file has faults (ten at most are shown)\n{rows}"))
             }
-            GateError::NoTls
-            | GateError::Catalog(
-                CatalogError::File(FileError::Io { .. }) | CatalogError::NoPostgres | CatalogError::Url,
-            ) => Self::Config(error.to_string()),
+            GateError::Catalog(CatalogError::File(FileError::Io { path, source })) => {
+                Self::Config(format!("catalog.file: cannot read {path}: {source}"))
+            }
+            GateError::NoTls | GateError::Catalog(CatalogError::NoPostgres | CatalogError::Url) => {
+                Self::Config(error.to_string())
+            }
             _ => Self::Other(error.to_string()),
         }
     }

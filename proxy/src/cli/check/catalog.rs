@@ -75,7 +75,7 @@ impl Found {
                 Some(format!("{file}: a catalog of {}", super::counted(*films, "film")))
             }
             Self::Postgres { .. } => {
-                Some("catalog.postgres: a database names the objects; --online asks it".to_owned())
+                Some("catalog.postgres: a database names the objects (--online asks it)".to_owned())
             }
         }
     }
