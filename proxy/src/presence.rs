@@ -253,6 +253,11 @@ impl Entry {
         false
     }
 
+    /// Nobody who is due can be asked before then, in milliseconds of the gate's clock.
+    pub fn rest_until(&self, due_ms: u64) {
+        self.due_ms.store(due_ms, Ordering::Relaxed);
+    }
+
     /// A lock that is held for a few instructions; whoever panicked with it left it whole.
     fn asking(&self) -> MutexGuard<'_, SmallVec<[Asking; 4]>> {
         self.asking.lock().unwrap_or_else(PoisonError::into_inner)

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::rank::Dropped;
 use super::resume::{Failure, Identity};
 
-pub use self::next::{GRACE_MS, Next, next};
+pub use self::next::{Breadth, GRACE_MS, Next, next};
 
 /// A version of a film as a node holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use watchgate_config::Mode;
 use super::Gate;
 use super::choose::{Among, Chooser};
 use super::report::state_word;
+use super::serve::Size;
 use crate::catalog::Look;
 use crate::clock::rfc3339;
 use crate::decide::client::{AddressFrom, Scheme, Viewer};
@@ -46,7 +47,7 @@ pub(super) async fn look_for(gate: &Gate, ask: &Ask) {
     let (Some(finder), Look::Key(key)) = (&gate.finder, gate.catalog.look(&ask.film, "")) else { return };
     let snapshot = gate.snapshot.load_full();
     let entry = finder.presence.entry(&key);
-    finder.find(&snapshot, &chooser(gate, &snapshot, ask), &entry).await;
+    finder.find(&snapshot, &chooser(gate, &snapshot, ask), &entry, Size::Film).await;
     finder.fill(&snapshot, &entry);
 }
 
@@ -63,7 +64,7 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     let mode = mode(&snapshot, ask);
     let chooser = chooser(gate, &snapshot, ask);
     let unknown = if mode == Mode::Stream { Unknown::Tried } else { Unknown::Taken };
-    let among = Among { unknown, ..Among::hopeful(known) };
+    let among = Among { unknown, ..Among::hopeful(known, chooser.now_ms()) };
     let plan = match no_film {
         Some(_) => Plan { ranking: Ranking::default(), why: Why::OnlyHolder },
         None => planned(&chooser, among, mode, snapshot.fleet.nodes.len()),

@@ -14,10 +14,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::choose::{Among, Chooser};
+use super::serve::Size;
 use crate::answer::pump::Engine;
 use crate::clock::Clock;
 use crate::decide::health::State;
-use crate::decide::presence::{GRACE_MS, Next, Version, next};
+use crate::decide::presence::{Breadth, GRACE_MS, Next, Version, next};
 use crate::decide::resume::{Failure, NoFilm, Word, no_film};
 use crate::presence::{Entry, Presence};
 use crate::state::Snapshot;
@@ -98,6 +99,7 @@ impl Finder {
         snapshot: &Arc<Snapshot>,
         chooser: &Chooser<'_>,
         entry: &Arc<Entry>,
+        size: Size,
     ) -> bool {
         let mut asked = false;
         let began_ms = self.clock.now_ms();
@@ -108,12 +110,19 @@ impl Finder {
             let mut changed = pin!(entry.changed().notified());
             changed.as_mut().enable();
             let now_ms = self.clock.now_ms();
-            let holder_for_ms = entry.holder_since_ms().map(|since_ms| now_ms - since_ms.max(began_ms));
+            let waited_ms = now_ms - began_ms;
+            let breadth = match size {
+                // Whoever serves the film has most likely all of it, unless it hangs.
+                Size::Part if waited_ms < GRACE_MS => Breadth::One,
+                _ => Breadth::Several { source },
+            };
+            let holder_for_ms =
+                entry.holder_since_ms().map(|since_ms| now_ms.saturating_sub(since_ms.max(began_ms)));
             let step = {
                 let known = entry.known();
-                let order = order(snapshot, chooser, Among::hopeful(Some(&**known)));
+                let order = order(snapshot, chooser, Among::hopeful(Some(&**known), now_ms));
                 let standing = |node| known.standing(node, now_ms, self.presence.times());
-                next(&order, source, standing, |node| entry.is_asking(node), holder_for_ms)
+                next(&order, breadth, standing, |node| entry.is_asking(node), holder_for_ms)
             };
             match step {
                 Next::Go | Next::GiveUp => return asked,
@@ -122,7 +131,8 @@ impl Finder {
                     nodes.into_iter().for_each(|node| self.ask(snapshot, entry, node, Cause::Viewer));
                 }
                 Next::Wait => {
-                    let grace = holder_for_ms.map(|ms| Duration::from_millis(GRACE_MS.saturating_sub(ms)));
+                    let patient_ms = holder_for_ms.or((breadth == Breadth::One).then_some(waited_ms));
+                    let grace = patient_ms.map(|ms| Duration::from_millis(GRACE_MS.saturating_sub(ms)));
                     let until = grace.map_or(deadline, |grace| deadline.min(Instant::now() + grace));
                     asked = true;
                     if timeout_at(until, changed).await.is_err() && Instant::now() >= deadline {
@@ -146,10 +156,15 @@ impl Finder {
         }
     }
 
-    /// Asks again whoever is due.
+    /// Asks again whoever is due. A node that is down is not asked: it has nothing to say, and says so slowly.
     pub(super) fn refresh(self: &Arc<Self>, snapshot: &Arc<Snapshot>, entry: &Arc<Entry>) {
         let now_ms = self.clock.now_ms();
-        let due: Vec<usize> = entry.known().due(now_ms, self.presence.times()).collect();
+        let known = entry.known();
+        let due = known.due(now_ms, self.presence.times()).filter(|node| is_up(snapshot, *node));
+        let due: Vec<usize> = due.collect();
+        if due.is_empty() {
+            entry.rest_until(now_ms + self.presence.times().negative_ms);
+        }
         for node in due {
             self.ask(snapshot, entry, node, Cause::Age);
         }
