@@ -184,14 +184,18 @@ impl Catalog {
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
         match &self.kind {
             Kind::Template(_) => {
-                // An error says that the sender is gone.
-                let _ = shutdown.wait_for(|stop| *stop).await;
+                stopped(&mut shutdown).await;
             }
             Kind::File { listed, .. } => listed.follow(shutdown).await,
             #[cfg(feature = "postgres")]
             Kind::Postgres { database, .. } => database.run(shutdown).await,
         }
     }
+}
+
+/// Until there is a stop, or nobody left to say so. What the channel lends is given back: it must not cross an await.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 impl Lookups {

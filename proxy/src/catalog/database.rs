@@ -193,7 +193,7 @@ impl<S: Source> Database<S> {
         let shared = &self.shared;
         tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            () = super::stopped(&mut shutdown) => return,
             proof = shared.source.prove() => match proof {
                 Ok(()) => shared.answered(),
                 Err(failed) => shared.failed(&failed),
@@ -203,7 +203,7 @@ impl<S: Source> Database<S> {
         loop {
             tokio::select! {
                 biased;
-                _ = shutdown.wait_for(|stop| *stop) => return,
+                () = super::stopped(&mut shutdown) => return,
                 _ = ticks.tick() => {
                     shared.memory.settle();
                     shared.count();

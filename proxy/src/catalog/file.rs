@@ -114,7 +114,7 @@ impl Listed {
         loop {
             tokio::select! {
                 biased;
-                _ = shutdown.wait_for(|stop| *stop) => return,
+                () = super::stopped(&mut shutdown) => return,
                 _ = ticks.tick() => watcher = self.look(watcher).await,
             }
         }
