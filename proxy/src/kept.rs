@@ -86,7 +86,15 @@ where
     where
         Q: Equivalent<K> + Hash + ?Sized,
     {
-        self.shown.pin().get(key).map(|kept| read(&kept.value))
+        self.look(key, |value| value.map(read))
+    }
+
+    /// Reads the value at a key, or that there is none; as [`Kept::get`].
+    pub fn look<Q, R>(&self, key: &Q, read: impl FnOnce(Option<&V>) -> R) -> R
+    where
+        Q: Equivalent<K> + Hash + ?Sized,
+    {
+        read(self.shown.pin().get(key).map(|kept| &kept.value))
     }
 
     /// Puts a value at a key, in place of the one that stood there. It can be read at once; one that is heavier than the

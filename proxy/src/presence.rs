@@ -119,19 +119,15 @@ impl Presence {
         now_ms: u64,
         read: impl FnOnce(Option<&Known>) -> R,
     ) -> (R, Option<Arc<Entry>>) {
-        let mut read = Some(read);
-        let mut look = |entry: &Arc<Entry>| {
-            let due = entry.claim(now_ms).then(|| Arc::clone(entry));
-            read.take().map(|read| (read(Some(&entry.known.load())), due))
+        let read = |entry: Option<&Arc<Entry>>| {
+            let due = entry.filter(|entry| entry.claim(now_ms)).cloned();
+            let known = entry.map(|entry| entry.known.load());
+            (read(known.as_ref().map(|known| &***known)), due)
         };
-        if let Some(looked) = self.held.get(key, &mut look).flatten() {
-            return looked;
-        }
-        if let Some(looked) = self.lacking.get(key, &mut look).flatten() {
-            return looked;
-        }
-        // It stands where it was put: nothing has read yet.
-        (read.take().map(|read| read(None)).expect("nothing was found, and nothing was read"), None)
+        self.held.look(key, |held| match held {
+            Some(held) => read(Some(held)),
+            None => self.lacking.look(key, read),
+        })
     }
 
     /// What is known of a film, to be kept by whoever asks for it; made if there is nothing.

@@ -124,7 +124,6 @@ impl Known {
     pub fn standing(&self, node: usize, now_ms: u64, times: Times) -> Standing {
         let Some(word) = self.word(node) else { return Standing::Unknown };
         let lacks = match &word.said {
-            Said::Nothing => None,
             Said::Holds(version) if word.heard.is_within(now_ms, times.positive_ms) => {
                 if self.gone {
                     Some(Dropped::Deleted)
@@ -134,7 +133,7 @@ impl Known {
                     Some(Dropped::StaleVersion)
                 }
             }
-            Said::Holds(_) => None,
+            Said::Nothing | Said::Holds(_) => None,
             Said::Lacks(_) | Said::Deleted { .. } => {
                 let is_held = self.newest.is_some();
                 let believed_ms = if is_held { times.positive_ms } else { times.negative_ms };
