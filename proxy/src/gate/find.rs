@@ -6,7 +6,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -53,8 +53,6 @@ pub(super) struct Finder {
 struct Lanes {
     waited_for: Lane,
     fresh: Lane,
-    /// It refused us last.
-    refuses: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -78,11 +76,7 @@ enum Cause {
 
 impl Finder {
     pub(super) fn new(presence: Presence, engine: Arc<Engine>, clock: Clock, nodes: usize) -> Self {
-        let lanes = || Lanes {
-            waited_for: Lane::new(AT_ONCE),
-            fresh: Lane::new(FRESH_AT_ONCE),
-            refuses: AtomicBool::new(false),
-        };
+        let lanes = || Lanes { waited_for: Lane::new(AT_ONCE), fresh: Lane::new(FRESH_AT_ONCE) };
         Self {
             presence,
             engine,
@@ -182,7 +176,7 @@ impl Finder {
     /// What a request to a node met, outside the questions of the memory.
     pub(super) fn heard(&self, snapshot: &Snapshot, key: &str, node: usize, heard: Result<Version, Failure>) {
         let entry = self.presence.entry(key);
-        self.told(snapshot, node, heard.as_ref().err().copied());
+        told(snapshot, node, heard.as_ref().err().copied());
         self.presence.hear(&entry, node, heard, self.clock.now_ms());
     }
 
@@ -255,31 +249,8 @@ impl Finder {
         let to = &snapshot.fleet.nodes[node];
         let heard = self.engine.look(to, entry.key(), &snapshot.region, &snapshot.config.stream).await;
         to.metrics.count_check(heard.as_ref().err().copied());
-        self.told(snapshot, node, heard.as_ref().err().copied());
+        told(snapshot, node, heard.as_ref().err().copied());
         heard
-    }
-
-    /// A node that refuses us is the operator's to mend, and said once.
-    fn told(&self, snapshot: &Snapshot, node: usize, failure: Option<Failure>) {
-        let refuses = &self.nodes[node].refuses;
-        let id = snapshot.fleet.nodes[node].config.id.as_str();
-        match failure {
-            Some(Failure::Forbidden) => {
-                if !refuses.swap(true, Ordering::Relaxed) {
-                    tracing::error!(
-                        node = id,
-                        "the node refuses us films: its key needs s3:GetObject on the bucket's objects and \
-                         s3:ListBucket on the bucket; viewers go elsewhere"
-                    );
-                }
-            }
-            None => {
-                if refuses.load(Ordering::Relaxed) && refuses.swap(false, Ordering::Relaxed) {
-                    tracing::info!(node = id, "the node gives us films again");
-                }
-            }
-            Some(_) => {}
-        }
     }
 }
 
@@ -320,4 +291,23 @@ fn order(snapshot: &Snapshot, chooser: &Chooser<'_>, among: Among<'_>) -> Vec<us
 /// Worth a question. A draining node is.
 fn is_up(snapshot: &Snapshot, node: usize) -> bool {
     snapshot.fleet.nodes[node].live.state() == State::Up
+}
+
+/// A node that refuses us is the operator's to mend, and said once.
+fn told(snapshot: &Snapshot, node: usize, failure: Option<Failure>) {
+    let node = &snapshot.fleet.nodes[node];
+    let id = node.config.id.as_str();
+    match failure {
+        Some(Failure::Forbidden) if node.live.set_refuses_films(true) => {
+            tracing::error!(
+                node = id,
+                "the node refuses us films: its key needs s3:GetObject on the bucket's objects and \
+                 s3:ListBucket on the bucket; viewers go elsewhere"
+            );
+        }
+        None if node.live.set_refuses_films(false) => {
+            tracing::info!(node = id, "the node gives us films again");
+        }
+        _ => {}
+    }
 }
