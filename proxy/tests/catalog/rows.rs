@@ -14,7 +14,7 @@ async fn rows_are_keys_and_nothing_is_decoded() {
     let Some(programs) = programs("rows_are_keys_and_nothing_is_decoded") else { return };
     let server = Server::start(programs).await;
     let log = server.log();
-    let long = "a".repeat(2000);
+    let too_long = "a".repeat(2000);
     let rows = [
         ("films/a.mp4", Ok(key("films/a.mp4"))),
         ("/movies/x.mp4", Ok(key("movies/x.mp4"))),
@@ -32,12 +32,13 @@ async fn rows_are_keys_and_nothing_is_decoded() {
         ("/", Err(NoAnswer::BadRow)),
         ("films/", Err(NoAnswer::BadRow)),
         ("a\r\nSet-Cookie: b", Err(NoAnswer::BadRow)),
-        (&long, Err(NoAnswer::BadRow)),
+        (&too_long, Err(NoAnswer::BadRow)),
     ];
     let uuid = |number: usize| format!("00000000-0000-4000-8000-{number:012}");
-    for (number, (text, _)) in rows.iter().enumerate() {
-        server.films(&[(&uuid(number), Some(text))]).await;
-    }
+    let uuids: Vec<String> = (0..rows.len()).map(uuid).collect();
+    let films: Vec<_> =
+        uuids.iter().zip(rows.iter()).map(|(uuid, (text, _))| (uuid.as_str(), Some(*text))).collect();
+    server.films(&films).await;
     let asked = Asked::open(config(&server.url(), QUERY));
     for (number, (text, expected)) in rows.iter().enumerate() {
         assert_eq!(asked.find(&uuid(number)).await, *expected, "{text:?}");
