@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use equivalent::Equivalent;
+use foldhash::quality::RandomState;
 use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -39,7 +40,8 @@ pub struct Kept<K, V> {
     stamps: AtomicU64,
 }
 
-type Shown<K, V> = papaya::HashMap<K, Stamped<V>>;
+/// Names come from viewers: the hash is seeded by chance, and fast.
+type Shown<K, V> = papaya::HashMap<K, Stamped<V>, RandomState>;
 
 struct Stamped<V> {
     /// Tells a value from those that stood at its key before: an eviction that comes late must not take out a newer one.

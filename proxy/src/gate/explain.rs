@@ -60,7 +60,7 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     };
     let entry = gate.finder.as_ref().and_then(|finder| finder.presence.find(&key));
     let known = entry.as_ref().map(|entry| entry.known());
-    let known = known.as_ref().map(|known| &***known);
+    let known = known.as_ref();
     let mode = mode(&snapshot, ask);
     let chooser = chooser(gate, &snapshot, ask);
     let unknown = if mode == Mode::Stream { Unknown::Tried } else { Unknown::Taken };

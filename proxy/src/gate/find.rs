@@ -114,7 +114,7 @@ impl Finder {
                 entry.holder_since_ms().map(|since_ms| now_ms.saturating_sub(since_ms.max(began_ms)));
             let step = {
                 let known = entry.known();
-                let order = order(snapshot, chooser, Among::hopeful(Some(&**known), now_ms));
+                let order = order(snapshot, chooser, Among::hopeful(Some(&known), now_ms));
                 let standing = |node| known.standing(node, now_ms, self.presence.times());
                 next(&order, breadth, standing, |node| entry.is_asking(node), holder_for_ms)
             };

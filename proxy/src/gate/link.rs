@@ -66,7 +66,7 @@ pub(super) async fn answer_asked(
     let entry = finder.presence.entry(&wanted.key);
     let asked = finder.find(snapshot, &linking.chooser(), &entry, wanted.size).await;
     finder.presence.count(if asked { Lookup::Miss } else { Lookup::Negative });
-    if wanted.size == Size::Film && entry.known().is_held() {
+    if wanted.size == Size::Film && entry.is_held() {
         finder.fill(snapshot, &entry);
     }
     let known = entry.known();
