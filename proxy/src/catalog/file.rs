@@ -114,9 +114,10 @@ impl Listed {
         loop {
             tokio::select! {
                 biased;
-                () = super::stopped(&mut shutdown) => return,
-                _ = ticks.tick() => watcher = self.look(watcher).await,
+                _ = shutdown.wait_for(|stop| *stop) => return,
+                _ = ticks.tick() => {}
             }
+            watcher = self.look(watcher).await;
         }
     }
 

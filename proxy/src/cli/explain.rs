@@ -9,7 +9,7 @@ pub(crate) use self::words::coordinates;
 #[cfg(feature = "demo")]
 pub(crate) use self::words::{answer, dropped};
 
-use watchgate_config::{Catalog, Config};
+use watchgate_config::{Catalog, Config, Mode};
 use watchgate_geoip::Databases;
 
 use super::admin_client::AdminClient;
@@ -70,14 +70,9 @@ fn check(config: &Config, args: &ExplainArgs) -> Result<(), Failure> {
 fn question(args: &ExplainArgs) -> String {
     let FilmOrFile { film, path } = &args.film;
     let (ip, method) = (args.ip, args.method.as_str());
-    let mut question = format!("/api/v1/explain?film={film}&ip={ip}&method={method}");
-    if !path.is_empty() {
-        question += &format!("&path={}", encode_key(path));
-    }
-    if let Some(mode) = args.mode {
-        question += &format!("&mode={}", watchgate_config::Mode::from(mode).as_str());
-    }
-    question
+    let path = if path.is_empty() { String::new() } else { format!("&path={}", encode_key(path)) };
+    let mode = args.mode.map_or_else(String::new, |mode| format!("&mode={}", Mode::from(mode).as_str()));
+    format!("/api/v1/explain?film={film}&ip={ip}&method={method}{path}{mode}")
 }
 
 /// Who took a decision.

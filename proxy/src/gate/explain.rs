@@ -6,9 +6,10 @@ use std::net::IpAddr;
 
 use watchgate_config::Mode;
 
+use super::Gate;
 use super::choose::{Among, Chooser};
 use super::report::state_word;
-use super::{Gate, serve};
+use super::serve::{self, Size};
 use crate::catalog::Look;
 use crate::clock::rfc3339;
 use crate::decide::client::{AddressFrom, Scheme, Viewer};
@@ -51,7 +52,8 @@ pub(super) async fn look_for(gate: &Gate, ask: &Ask) {
     };
     let snapshot = gate.snapshot.load_full();
     let entry = finder.presence.entry(&key);
-    finder.find(&snapshot, &chooser(gate, &snapshot, ask), &entry).await;
+    // Of a part, too, an operator wants to see who else holds it.
+    finder.find(&snapshot, &chooser(gate, &snapshot, ask), &entry, Size::Film).await;
     finder.fill(&snapshot, &entry);
 }
 
@@ -64,11 +66,11 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     };
     let entry = gate.finder.as_ref().and_then(|finder| finder.presence.find(&key));
     let known = entry.as_ref().map(|entry| entry.known());
-    let known = known.as_ref().map(|known| &***known);
+    let known = known.as_ref();
     let mode = mode(&snapshot, ask);
     let chooser = chooser(gate, &snapshot, ask);
     let unknown = if mode == Mode::Stream { Unknown::Tried } else { Unknown::Taken };
-    let among = Among { unknown, ..Among::hopeful(known) };
+    let among = Among { unknown, ..Among::hopeful(known, chooser.now_ms()) };
     let plan = match no_film {
         Some(_) => Plan { ranking: Ranking::default(), why: Why::OnlyHolder },
         None => planned(&chooser, among, mode, snapshot.fleet.nodes.len()),

@@ -78,6 +78,7 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
     if let Ok(Asked::Film { film, path, method }) = &asked {
         let wants_json = accept::wants_json(lines(head, &ACCEPT));
         let (film, method, mode) = (*film, *method, mode(watched, path, None));
+        let size = if path.is_empty() || is_manifest(path) { Size::Film } else { Size::Part };
         let key = match gate.catalog.look(&film, path) {
             Look::Key(key) => Ok(key),
             Look::Unknown => Err(NoFilm::Unknown),
@@ -85,7 +86,7 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
         };
         match key {
             Ok(key) => {
-                let wanted = Wanted { film, key, method, mode, wants_json };
+                let wanted = Wanted { film, key, method, mode, wants_json, size };
                 return film_request(gate, &snapshot, session, &arrival, wanted).await;
             }
             Err(why) => {
@@ -265,6 +266,16 @@ pub(super) struct Wanted {
     /// How it reaches the viewer.
     pub(super) mode: Mode,
     pub(super) wants_json: bool,
+    pub(super) size: Size,
+}
+
+/// How much is wanted at a time, and so how often something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// A film, or what names its parts: whoever holds it is worth knowing everywhere.
+    Film,
+    /// A part of a film's tree: one of hundreds, each wanted once.
+    Part,
 }
 
 /// By then a node that answers again has been taken back: `rise` rounds of probes, within 1 to 10 seconds.

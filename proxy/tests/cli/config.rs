@@ -121,7 +121,11 @@ fn a_catalog_with_faults_is_told_row_by_row() {
     std::fs::remove_file(gone.folder.path().join("films.csv")).unwrap();
     let ended = gone.run(&["check"]);
     assert_eq!((ended.code, &*ended.out), (Some(78), ""));
-    assert!(ended.err.starts_with("error: catalog.file: cannot read films.csv: No such file"), "{}", ended.err);
+    assert!(
+        ended.err.starts_with("error: catalog.file: cannot read films.csv: No such file"),
+        "{}",
+        ended.err
+    );
 
     let both = place_with_catalog(BAD_ROWS);
     std::fs::remove_file(both.folder.path().join("cities.mmdb")).unwrap();
