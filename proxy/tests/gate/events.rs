@@ -159,7 +159,7 @@ async fn a_wrong_token_tells_nothing_until_it_is_mended() {
     stage.set_up("wrong", &options);
     stage.cluster.put(KEY, b"film");
     eventually("the webhook is refused", || stage.refused() > 0.0).await;
-    assert_eq!(stage.taken("created"), 0.0);
+    assert!(stage.taken("created") < 1.0);
     // What was refused waits in the queue.
     let said = stage.set_up("token", &options);
     assert!(said.starts_with("n0: webhook gate-2 to ") && said.contains("n0/movies has the rule"), "{said}");
