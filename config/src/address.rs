@@ -11,6 +11,8 @@ use watchgate_geoip::{Asn, CountryCode};
 use crate::fault::Wrong;
 
 pub(crate) const SOCKET_PATTERN: &str = r"^([0-9.]{7,15}|\[[0-9A-Fa-f:.%]{2,60}\]):[0-9]{1,5}$";
+/// The same where nothing may stand instead.
+pub(crate) const SOCKET_PATTERN_OR_EMPTY: &str = r"^(([0-9.]{7,15}|\[[0-9A-Fa-f:.%]{2,60}\]):[0-9]{1,5})?$";
 pub(crate) const NETWORK_PATTERN: &str = r"^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$";
 pub(crate) const COUNTRY_PATTERN: &str = "^[A-Za-z]{2}$";
 

@@ -4,7 +4,7 @@
 //! faults that only it can see, and gives up last.
 
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,9 +14,11 @@ use crate::fault::{Faults, Wrong};
 use crate::tree::{Item, Origin, Table, Value};
 use crate::{Config, Level, Log, LogFormat, duration, size};
 
+mod catalog;
 mod geoip;
 mod listen;
 mod node;
+mod presence;
 mod stream;
 mod watch;
 
@@ -28,7 +30,9 @@ pub(crate) fn config(root: &Table, folder: &Path, faults: &mut Faults) -> Option
     let geoip = root.table("geoip").and_then(|table| geoip::geoip(table, &ids, folder, faults));
     let watch = root.table("watch").and_then(|table| watch::watch(table, faults));
     let health = root.table("health").and_then(|table| watch::health(table, faults));
+    let presence = presence::presence(root, faults);
     let stream = root.table("stream").and_then(|table| stream::stream(table, faults));
+    let catalog = catalog::catalog(root, folder, faults);
     let bucket = root.table("bucket").and_then(|table| node::bucket(table, faults));
     let nodes = node::nodes(root, bucket.as_ref(), faults);
     let log = root.table("log").and_then(log);
@@ -39,15 +43,8 @@ pub(crate) fn config(root: &Table, folder: &Path, faults: &mut Faults) -> Option
         watch: watch?,
         health: health?,
         stream: stream?,
-        // The keys follow; until then their defaults hold.
-        presence: crate::Presence {
-            enabled: true,
-            positive_ttl: Duration::from_mins(1),
-            negative_ttl: Duration::from_secs(5),
-            capacity: NonZeroU32::new(1_000_000)?,
-            events_token: None,
-        },
-        catalog: crate::Catalog::Template,
+        presence: presence?,
+        catalog: catalog?,
         bucket: bucket?,
         nodes: nodes?,
         log: log?,
@@ -132,6 +129,11 @@ impl Table {
         let items = || keys.iter().filter_map(|key| self.get(key));
         items().find(|item| item.origin != Origin::Default).or_else(|| items().next())
     }
+}
+
+/// Whether a file is there is found when it is opened.
+fn parse_path(text: &str) -> Result<PathBuf, Wrong> {
+    if text.is_empty() { Err(Wrong::new("the path is empty")) } else { Ok(PathBuf::from(text)) }
 }
 
 /// `FromStr` as a plain function.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::duration;
 use crate::fault::{Fault, Faults, Wrong};
-use crate::keys::{self, Absent, Alone, Form, Key, Kind, Least, Off, Step};
+use crate::keys::{self, Absent, Alone, Form, Instead, Key, Kind, Least, Step};
 use crate::tree::{Item, Origin, Table, Value, join};
 use crate::{Secret, address, size};
 
@@ -88,9 +88,9 @@ fn too_few(key: &Key) -> Wrong {
 
 fn with_example(wrong: Wrong, key: &Key) -> Wrong {
     match (key.sample(), &key.kind) {
-        (_, Kind::Table { form: Form::Section, .. }) => wrong.hint(format!("write [{}]", key.name)),
-        (_, Kind::Tables { .. }) => wrong.hint(format!("write [[{}]]", key.name)),
         (Some(sample), _) => wrong.hint(format!("for example {} = {sample}", key.name)),
+        (None, Kind::Table { form: Form::Section, .. }) => wrong.hint(format!("write [{}]", key.name)),
+        (None, Kind::Tables { .. }) => wrong.hint(format!("write [[{}]]", key.name)),
         (None, _) => wrong,
     }
 }
@@ -179,14 +179,17 @@ fn scalar(kind: &Kind, value: Value) -> Result<Value, Wrong> {
         (Kind::Number { min, max, least }, Value::Integer(number)) => {
             in_range(number as f64, *min, *max, *least)
         }
-        (Kind::Duration { off: Off::Accepted, .. }, Value::Text(text)) if text == "off" => {
+        (Kind::Duration { instead: Some(instead), .. }, Value::Text(text)) if text == instead.word => {
             Ok(Value::Text(text))
         }
-        (Kind::Duration { min, max, step, off }, Value::Text(text)) => in_time(text, *min..=*max, *step)
-            .map_err(|wrong| match off {
-                Off::Refused => wrong,
-                Off::Accepted => wrong.hint("\"off\" turns it off"),
-            }),
+        (Kind::Duration { min, max, step, instead }, Value::Text(text)) => {
+            let checked = in_time(&text, *min..=*max, *step);
+            checked.map(|()| Value::Text(text.clone())).map_err(|wrong| match instead {
+                Some(Instead { word, hint: "" }) => wrong.nearest(&text, [*word]),
+                Some(Instead { hint, .. }) => wrong.hint(*hint),
+                None => wrong,
+            })
+        }
         (Kind::Size { min, max }, Value::Text(text)) => {
             in_size(text, *min..=*max).map_err(|wrong| match wrong.hint {
                 None if *min == 0 => wrong.hint("\"0KiB\" turns it off"),
@@ -201,8 +204,8 @@ fn scalar(kind: &Kind, value: Value) -> Result<Value, Wrong> {
     }
 }
 
-fn in_time(text: String, range: RangeInclusive<Duration>, step: Step) -> Result<Value, Wrong> {
-    let parsed = duration::parse(&text)?;
+fn in_time(text: &str, range: RangeInclusive<Duration>, step: Step) -> Result<(), Wrong> {
+    let parsed = duration::parse(text)?;
     if !range.contains(&parsed) {
         let (min, max) = (duration::write(*range.start()), duration::write(*range.end()));
         return Err(Wrong::new(format!("must be from {min} to {max}, not {text}")));
@@ -210,7 +213,7 @@ fn in_time(text: String, range: RangeInclusive<Duration>, step: Step) -> Result<
     if step == Step::Second && parsed.subsec_nanos() != 0 {
         return Err(Wrong::new(format!("must be whole seconds, not {text}")));
     }
-    Ok(Value::Text(text))
+    Ok(())
 }
 
 fn in_size(text: String, range: RangeInclusive<u64>) -> Result<Value, Wrong> {

@@ -102,7 +102,7 @@ pub struct Watch {
     pub prefix: WatchPrefix,
     /// How a film reaches the viewer.
     pub mode: Mode,
-    /// How an object key is made from a uuid.
+    /// How an object key is made from a uuid; beside a catalog it only says whether films are trees.
     pub object: ObjectTemplate,
     /// How long a link works at least.
     pub link_lifetime: LinkLifetime,
@@ -175,7 +175,8 @@ pub struct Stream {
     /// How long the first byte may take before a second node is asked too: 10 ms to 1 min, below
     /// `first_byte_timeout`; none: never.
     pub hedge_after: Option<Duration>,
-    /// Whether a film's later windows come from the version that its first one came from.
+    /// Whether a film's later windows come from the version that its first one came from; also in redirect links,
+    /// where presence knows the version.
     pub pin_version: bool,
     /// The `Cache-Control` of streamed answers: printable ASCII, no blanks around it; empty: none is sent.
     pub cache_control: String,

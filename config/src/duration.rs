@@ -10,8 +10,10 @@ use crate::fault::Wrong;
 /// What [`parse`] takes, as a regular expression for the JSON Schema.
 pub(crate) const PATTERN: &str = "^[0-9]+(ms|s|m|h|d)$";
 
-/// The same where `"off"` may stand instead.
-pub(crate) const PATTERN_OR_OFF: &str = "^([0-9]+(ms|s|m|h|d)|off)$";
+/// The same where a word may stand instead.
+pub(crate) fn pattern_or(word: &str) -> String {
+    format!("^([0-9]+(ms|s|m|h|d)|{word})$")
+}
 
 /// Units in milliseconds, the longest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];

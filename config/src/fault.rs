@@ -139,16 +139,21 @@ impl Wrong {
     }
 }
 
-/// The word that a person most likely meant: at most a quarter of its letters, and one more, are off.
+/// The word that a person most likely meant: the key of a secret's file for that of the secret, or one of which at most
+/// a quarter of the letters, and one more, are off.
 pub(crate) fn nearest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // What is longer than any key plus its slips cannot be near one, and the distance costs length squared.
     if written.len() > 128 {
         return None;
     }
     let lower = written.to_lowercase();
+    let distance = |word: &str| match word.strip_suffix("_file") {
+        Some(secret) if secret == lower => 0,
+        _ => strsim::damerau_levenshtein(&lower, word),
+    };
     words
         .into_iter()
-        .map(|word| (strsim::damerau_levenshtein(&lower, &word.to_lowercase()), word))
+        .map(|word| (distance(&word.to_lowercase()), word))
         .filter(|(distance, word)| *distance <= 1 + word.len() / 4 && *distance < word.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
@@ -161,7 +166,7 @@ mod tests {
     #[test]
     fn the_nearest_word_is_offered_and_a_far_one_is_not() {
         let check = |written: &str, expected: Option<&str>| {
-            let words = ["endpoint", "public_url", "at", "weight", "redirect", "rise"];
+            let words = ["endpoint", "public_url", "at", "weight", "redirect", "rise", "pin_file"];
             assert_eq!(nearest(written, words), expected, "{written}");
         };
         check("endpont", Some("endpoint"));
@@ -169,6 +174,8 @@ mod tests {
         check("ENDPOINT", Some("endpoint"));
         check("publicurl", Some("public_url"));
         check("wieght", Some("weight"));
+        check("pin", Some("pin_file"));
+        check("PIN", Some("pin_file"));
         check("stream", None);
         check("xy", None);
         check("", None);

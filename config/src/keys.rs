@@ -42,7 +42,7 @@ pub(crate) enum Kind {
         min: Duration,
         max: Duration,
         step: Step,
-        off: Off,
+        instead: Option<Instead>,
     },
     /// Bytes; where the least is zero, zero turns something off.
     Size {
@@ -87,11 +87,12 @@ pub(crate) enum Step {
     Second,
 }
 
-/// Whether `"off"` may stand for a duration.
+/// A word that may stand for a duration.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Off {
-    Refused,
-    Accepted,
+pub(crate) struct Instead {
+    pub(crate) word: &'static str,
+    /// What is told to whoever writes a bad duration; empty: the word if it was nearly written, or an example.
+    pub(crate) hint: &'static str,
 }
 
 /// Whether one value may stand for a list of one.
@@ -180,12 +181,12 @@ impl Kind {
 
     const fn duration(min_ms: u64, max_s: u64, step: Step) -> Self {
         let (min, max) = (Duration::from_millis(min_ms), Duration::from_secs(max_s));
-        Self::Duration { min, max, step, off: Off::Refused }
+        Self::Duration { min, max, step, instead: None }
     }
 
-    const fn duration_or_off(min_ms: u64, max_s: u64) -> Self {
+    const fn duration_or(instead: Instead, min_ms: u64, max_s: u64, step: Step) -> Self {
         let (min, max) = (Duration::from_millis(min_ms), Duration::from_secs(max_s));
-        Self::Duration { min, max, step: Step::Millisecond, off: Off::Accepted }
+        Self::Duration { min, max, step, instead: Some(instead) }
     }
 
     const fn list(of: &'static Kind, max: usize) -> Self {
@@ -193,21 +194,24 @@ impl Kind {
     }
 
     /// What a person is told to write instead.
-    pub(crate) fn wanted(&self) -> &'static str {
-        match self {
+    pub(crate) fn wanted(&self) -> String {
+        let words = match self {
             Self::Text(_) | Self::Secret | Self::SecretFile | Self::Word(_) => "text in quotes",
             Self::Bool => "true or false",
             Self::Integer { .. } => "a whole number",
             Self::Number { .. } => "a number",
-            Self::Duration { off: Off::Refused, .. } => "a duration in quotes, with its unit",
-            Self::Duration { off: Off::Accepted, .. } => "a duration in quotes, with its unit, or \"off\"",
+            Self::Duration { instead: Some(Instead { word, .. }), .. } => {
+                return format!("a duration in quotes, with its unit, or \"{word}\"");
+            }
+            Self::Duration { instead: None, .. } => "a duration in quotes, with its unit",
             Self::Size { .. } => "a size in quotes, with its unit",
             Self::Asn => "a number or text such as \"AS64500\"",
             Self::List { alone: Alone::Refused, .. } => "a list",
             Self::List { alone: Alone::Accepted, .. } => "text in quotes or a list",
             Self::Table { .. } => "a table",
             Self::Tables { .. } => "a table in double brackets",
-        }
+        };
+        words.to_owned()
     }
 
     /// Whether an environment variable can hold it.

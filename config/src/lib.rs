@@ -23,6 +23,7 @@ mod keys;
 mod name;
 mod prefix;
 mod print;
+mod query;
 mod schema;
 mod secret;
 mod secrets;
@@ -38,7 +39,7 @@ pub use config::{
 pub use cors::CorsOrigin;
 pub use endpoint::{Endpoint, Scheme};
 pub use fault::{Fault, Faults, Wrong};
-pub use name::NodeId;
+pub use name::{NodeId, check_object_key as object_key};
 pub use prefix::WatchPrefix;
 pub use schema::schema;
 pub use secret::Secret;

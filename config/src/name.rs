@@ -99,8 +99,13 @@ pub(crate) fn parse_access_key(text: &str) -> Result<String, Wrong> {
     ))
 }
 
-/// What every object key must be: a relative path that no server or browser rewrites.
-pub(crate) fn check_object_key(key: &str) -> Result<(), Wrong> {
+/// What every object key must be: a relative path that no server or browser rewrites, and that is no trap in a log.
+/// At most 1024 bytes (Amazon S3 User Guide, "Naming Amazon S3 objects"), no empty, `.` or `..` segment, no control
+/// characters. The reason does not quote the key.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check_object_key(key: &str) -> Result<(), Wrong> {
     let why = if key.len() > OBJECT_KEY_MAX {
         format!("must be at most {OBJECT_KEY_MAX} bytes long, not {}", key.len())
     } else if key.starts_with('/') {
@@ -111,6 +116,8 @@ pub(crate) fn check_object_key(key: &str) -> Result<(), Wrong> {
         "must not have an empty segment".to_owned()
     } else if let Some(dots) = key.split('/').find(|segment| matches!(*segment, "." | "..")) {
         format!("must not have a segment {dots:?}")
+    } else if let Some(control) = key.chars().find(|character| character.is_control()) {
+        format!("must not have a control character, such as {control:?}")
     } else {
         return Ok(());
     };
@@ -131,6 +138,24 @@ mod tests {
         {
             assert!(parse_bucket(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn object_keys_are_plain_paths() {
+        for good in ["a", "a/b.mp4", "фильмы/1.mp4", "%2e%2e/%2F", " a b ", "a\"'b", "...", &"a".repeat(1024)]
+        {
+            assert_eq!(check_object_key(good), Ok(()), "{good}");
+        }
+        let check = |bad: &str, why: &str| assert_eq!(check_object_key(bad).unwrap_err().why, why, "{bad:?}");
+        check("", "must not have an empty segment");
+        check("/a", "must not begin with a slash");
+        check("a/", "must not end with a slash");
+        check("a//b", "must not have an empty segment");
+        check("a/../b", "must not have a segment \"..\"");
+        check("./a", "must not have a segment \".\"");
+        check("a\nb", "must not have a control character, such as '\\n'");
+        check("a\u{85}", "must not have a control character, such as '\\u{85}'");
+        check(&"é".repeat(513), "must be at most 1024 bytes long, not 1026");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::keys::{Absent, Alone, Key, Kind, Least, Off, Pattern, ROOT, Step};
+use crate::keys::{Absent, Alone, Key, Kind, Least, Pattern, ROOT, Step};
 use crate::{duration, size};
 
 /// The JSON Schema (draft 2020-12) of the configuration file.
@@ -54,6 +54,9 @@ fn property(key: &'static Key) -> Value {
     if let (Some(between), Some(Value::Object(items))) = (between, property.get_mut("items")) {
         items.insert("allOf".to_owned(), between);
     }
+    if key.name == "catalog" {
+        property.insert("not".to_owned(), json!({ "required": ["file", "postgres"] }));
+    }
     Value::Object(property)
 }
 
@@ -86,13 +89,11 @@ fn kind(kind: &'static Kind) -> Map<String, Value> {
         Kind::Number { min, max, least: Least::Excluded } => {
             json!({ "type": "number", "exclusiveMinimum": min, "maximum": max })
         }
-        Kind::Duration { min, max, step, off } => {
+        Kind::Duration { min, max, step, instead } => {
             let unit = if *step == Step::Second { ", whole seconds" } else { "" };
             let range = format!("{} to {}{unit}", duration::write(*min), duration::write(*max));
-            let pattern = match off {
-                Off::Refused => duration::PATTERN,
-                Off::Accepted => duration::PATTERN_OR_OFF,
-            };
+            let pattern = instead
+                .map_or_else(|| duration::PATTERN.to_owned(), |instead| duration::pattern_or(instead.word));
             json!({ "type": "string", "pattern": pattern, "$comment": range })
         }
         Kind::Size { min, max } => {

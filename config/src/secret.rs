@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A secret key, a session token or the admin token. Cheap to clone.
+/// A secret key, a token or the URL of a database. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 

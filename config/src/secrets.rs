@@ -13,7 +13,7 @@ use crate::{Secret, env};
 
 /// Far above any token of a cloud, far below what would hurt to read by mistake.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
-const ADMIN_TOKEN_CHARS_MIN: usize = 16;
+const BEARER_TOKEN_CHARS_MIN: usize = 16;
 
 /// A secret, and the key that names its file.
 struct Place {
@@ -23,15 +23,25 @@ struct Place {
 }
 
 const ADMIN_TOKEN: Place =
-    Place { key: "admin_token", file_key: "admin_token_file", check: check_admin_token };
+    Place { key: "admin_token", file_key: "admin_token_file", check: check_bearer_token };
+const EVENTS_TOKEN: Place =
+    Place { key: "events_token", file_key: "events_token_file", check: check_bearer_token };
+const POSTGRES_URL: Place = Place { key: "url", file_key: "url_file", check: check_postgres_url };
 const SECRET_KEY: Place = Place { key: "secret_key", file_key: "secret_key_file", check: check_secret_key };
 const SESSION_TOKEN: Place =
     Place { key: "session_token", file_key: "session_token_file", check: check_session_token };
 
 /// Puts every secret into the tree in place of the key that names its file.
 pub(crate) fn load(root: &mut Table, folder: &Path, faults: &mut Faults) {
-    if let Some(Item { value: Value::Table(listen), .. }) = root.entries.get_mut("listen") {
+    if let Some(listen) = root.table_mut("listen") {
         settle(listen, &ADMIN_TOKEN, folder, faults);
+    }
+    let admin_token = root.table("listen").and_then(|listen| find(listen, ADMIN_TOKEN.key));
+    if let Some(presence) = root.table_mut("presence") {
+        settle_events_token(presence, admin_token.as_ref(), folder, faults);
+    }
+    if let Some(postgres) = root.table_mut("catalog").and_then(|catalog| catalog.table_mut("postgres")) {
+        settle(postgres, &POSTGRES_URL, folder, faults);
     }
     for node in root.tables_mut("node") {
         settle(node, &SECRET_KEY, folder, faults);
@@ -73,6 +83,26 @@ fn settle(table: &mut Table, place: &Place, folder: &Path, faults: &mut Faults) 
             table.entries.remove(place.key);
             table.refused.push(place.key);
         }
+    }
+}
+
+/// Every node that sends events holds their token: it must not open the operator's side too.
+fn settle_events_token(
+    presence: &mut Table,
+    admin_token: Option<&Secret>,
+    folder: &Path,
+    faults: &mut Faults,
+) {
+    let named = presence.get(EVENTS_TOKEN.file_key).cloned();
+    settle(presence, &EVENTS_TOKEN, folder, faults);
+    let events_token = find(presence, EVENTS_TOKEN.key);
+    if let Some(named) = named
+        && events_token.is_some()
+        && events_token.as_ref() == admin_token
+    {
+        let wrong =
+            Wrong::new("the file holds the admin token, and nodes must not hold the operator's token");
+        faults.push(named.fault(wrong.hint("a token of its own: openssl rand -hex 32")));
     }
 }
 
@@ -135,6 +165,15 @@ fn check_secret_key(text: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// Of the URL only its beginning is judged: it holds a password, and the rest is the database client's to read.
+fn check_postgres_url(text: &str) -> Result<(), Wrong> {
+    check_secret_key(text)?;
+    if !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
+        return Err(Wrong::new("the URL must begin with postgres:// or postgresql://"));
+    }
+    Ok(())
+}
+
 fn check_session_token(text: &str) -> Result<(), Wrong> {
     check_secret_key(text)?;
     // It is sent as a header's value.
@@ -144,11 +183,11 @@ fn check_session_token(text: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn check_admin_token(text: &str) -> Result<(), Wrong> {
+fn check_bearer_token(text: &str) -> Result<(), Wrong> {
     check_session_token(text)?;
-    if text.len() < ADMIN_TOKEN_CHARS_MIN {
+    if text.len() < BEARER_TOKEN_CHARS_MIN {
         let why =
-            format!("the token must have at least {ADMIN_TOKEN_CHARS_MIN} characters, not {}", text.len());
+            format!("the token must have at least {BEARER_TOKEN_CHARS_MIN} characters, not {}", text.len());
         return Err(Wrong::new(why).hint("for example the output of: openssl rand -hex 32"));
     }
     Ok(())

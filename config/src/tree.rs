@@ -112,6 +112,11 @@ impl Table {
         if let Value::Table(table) = &self.get(key)?.value { Some(table) } else { None }
     }
 
+    /// The same, to be changed.
+    pub(crate) fn table_mut(&mut self, key: &str) -> Option<&mut Table> {
+        if let Value::Table(table) = &mut self.entries.get_mut(key)?.value { Some(table) } else { None }
+    }
+
     /// The tables of a `[[key]]`; none at all if the key is missing.
     pub(crate) fn tables(&self, key: &str) -> impl Iterator<Item = &Table> {
         let items = match self.get(key).map(|item| &item.value) {

@@ -124,6 +124,7 @@ fn no_such_node() -> Problem {
 async fn explain(State(office): State<Office>, request: Request) -> Result<Response, Problem> {
     let ask = query::ask(request.uri().query().unwrap_or_default())
         .map_err(|fault| Problem::new(StatusCode::BAD_REQUEST, fault))?;
+    office.gate.look_for(&ask).await;
     Ok(Json(office.gate.explain(&ask)).into_response())
 }
 

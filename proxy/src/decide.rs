@@ -13,6 +13,7 @@ pub mod media;
 pub mod pace;
 pub mod patience;
 pub mod plan;
+pub mod presence;
 pub mod range;
 pub mod rank;
 pub mod resume;

@@ -116,12 +116,13 @@ impl Node {
         }
     }
 
-    /// What the chooser needs to know at `now_ms` of the gate's clock.
+    /// What the chooser needs to know at `now_ms` of the gate's clock. `take_draining`: an operator's drain is passed
+    /// over.
     #[must_use]
-    pub fn facts(&self, now_ms: u64, slow_start_ms: u64, https_only: bool) -> Facts {
+    pub fn facts(&self, now_ms: u64, slow_start_ms: u64, https_only: bool, take_draining: bool) -> Facts {
         let live = &self.live;
         let returned_at_ms = live.returned_at_ms.load(Ordering::Relaxed);
-        let dropped = if live.is_draining() {
+        let dropped = if live.is_draining() && !take_draining {
             Some(Dropped::Draining)
         } else if https_only && self.config.public_url.scheme() != config::Scheme::Https {
             Some(Dropped::Scheme)
@@ -143,6 +144,7 @@ impl Node {
                 slow_start_ms,
             ),
             dropped,
+            lacks: None,
         }
     }
 }

@@ -4,14 +4,18 @@
 //! redirect awaits nothing but the write of its answer and takes no lock. Absent on purpose: listeners,
 //! signals and files; the host brings them.
 
+mod choose;
 mod events;
 mod explain;
+mod find;
+mod link;
 pub mod metrics;
 mod open;
 pub mod report;
 mod request_id;
 mod serve;
 mod stream;
+mod usher;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,15 +30,18 @@ use watchgate_geoip::Databases;
 
 use crate::access_log::AccessLog;
 use crate::answer::pump::Engine;
+use crate::catalog::{Catalog, CatalogError};
 use crate::clock::{Clock, millis};
 use crate::decide::decision::Decision;
 use crate::decide::health::State;
 use crate::decide::plan::AllDown;
 use crate::fleet::experience;
 use crate::fleet::metrics::NodeFamilies;
+use crate::presence::Presence;
 use crate::state::Snapshot;
 
 use self::events::EventMetrics;
+use self::find::Finder;
 use self::metrics::RequestMetrics;
 use self::report::NodeReport;
 
@@ -57,9 +64,15 @@ pub enum GateError {
     /// Two gates share a registry, or the host has families of the same names.
     #[error("metrics cannot be registered: {0}; give each gate a registry of its own")]
     Metrics(#[from] prometheus::Error),
-    /// Films cannot be streamed from an https node by a build without TLS.
-    #[error("watch.mode is \"stream\" and a node's endpoint is https: build with the feature `tls`")]
+    /// Nodes cannot be asked for films over https by a build without TLS.
+    #[error(
+        "a node's endpoint is https, and films are streamed from it or it is asked for them: build with the feature \
+         `tls`, or set watch.mode = \"redirect\" and presence.enabled = false"
+    )]
     NoTls,
+    /// There is no catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     /// The probes' own set-up failed.
     #[error("{0}")]
     Probe(#[from] crate::probe::ProbeError),
@@ -77,8 +90,11 @@ pub struct Gate {
     request_ids: AtomicU64,
     prober: crate::probe::Prober,
     assume_up: bool,
-    /// Set if films go through the gate.
+    catalog: Catalog,
+    /// Set if nodes are asked for films at all.
     engine: Option<Arc<Engine>>,
+    /// Set if it is asked who holds them.
+    finder: Option<Arc<Finder>>,
 }
 
 impl Gate {
@@ -93,13 +109,24 @@ impl Gate {
         let known = HashMap::new();
         let snapshot = Snapshot::new(config, databases, &families, &known, &reporter, clock.unix_ms());
         let is_https = |node: &watchgate_config::Node| node.endpoint.scheme() == Scheme::Https;
-        let engine = match snapshot.config.watch.mode {
-            Mode::Redirect => None,
-            Mode::Stream if cfg!(not(feature = "tls")) && snapshot.config.nodes.iter().any(is_https) => {
+        let (watch, presence) = (&snapshot.config.watch, &snapshot.config.presence);
+        let engine = if watch.mode == Mode::Stream || watch.object.has_path() || presence.enabled {
+            if cfg!(not(feature = "tls")) && snapshot.config.nodes.iter().any(is_https) {
                 return Err(GateError::NoTls);
             }
-            Mode::Stream => Some(Arc::new(Engine::new(clock, registry)?)),
+            Some(Arc::new(Engine::new(clock, registry)?))
+        } else {
+            None
         };
+        let finder = match &engine {
+            Some(engine) if presence.enabled => {
+                let presence = Presence::new(presence, snapshot.fleet.source(), registry)?;
+                let nodes = snapshot.fleet.nodes.len();
+                Some(Arc::new(Finder::new(presence, Arc::clone(engine), clock, nodes)))
+            }
+            _ => None,
+        };
+        let catalog = Catalog::open(&snapshot.config.catalog, &watch.object, clock, registry)?;
         let prober = crate::probe::Prober::new(&snapshot, experiences)?;
         Ok(Self {
             metrics: RequestMetrics::register(registry)?,
@@ -108,7 +135,9 @@ impl Gate {
             snapshot: ArcSwap::from_pointee(snapshot),
             access_log: None,
             leaving: AtomicBool::new(false),
+            catalog,
             engine,
+            finder,
             clock,
             prober,
             assume_up: false,
@@ -126,13 +155,20 @@ impl Gate {
     #[must_use]
     pub fn assuming_all_up(mut self) -> Self {
         self.assume_up = true;
+        self.finder = None;
         self
     }
 
-    /// What goes on behind the requests: probes, name resolution, signing keys. Ends once `shutdown` is true.
+    /// What goes on behind the requests: probes, name resolution, signing keys, the catalog. Ends once `shutdown` is true.
     pub async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
         let snapshot = self.snapshot.load_full();
-        self.prober.run(&snapshot, &self.clock, shutdown).await;
+        let tidy = async {
+            if let Some(finder) = &self.finder {
+                finder.tidy(shutdown.clone()).await;
+            }
+        };
+        let catalog = self.catalog.run(shutdown.clone());
+        tokio::join!(self.prober.run(&snapshot, &self.clock, shutdown.clone()), tidy, catalog);
     }
 
     /// Answers a request under the watch prefix; called from the host's `request_filter`.
@@ -155,6 +191,11 @@ impl Gate {
     #[must_use]
     pub fn explain(&self, ask: &Ask) -> Decision {
         explain::explain(self, ask)
+    }
+
+    /// Asks the nodes about the film as the viewer's request would, so that [`Gate::explain`] shows what it would meet.
+    pub async fn look_for(&self, ask: &Ask) {
+        explain::look_for(self, ask).await;
     }
 
     /// Every node, in the order of the configuration.

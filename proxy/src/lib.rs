@@ -7,12 +7,15 @@
 pub mod access_log;
 pub mod admin;
 pub mod answer;
+pub mod catalog;
 pub mod clock;
 pub mod decide;
 pub mod fleet;
 #[cfg(feature = "front-door")]
 pub mod front;
 pub mod gate;
+pub mod kept;
+pub mod presence;
 pub mod probe;
 pub mod refusal;
 pub mod sign;

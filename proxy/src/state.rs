@@ -13,7 +13,8 @@ use watchgate_geoip::Databases;
 
 use crate::decide::client;
 use crate::decide::plan::{AllDown, Policy};
-use crate::decide::rank::{Facts, Nodes};
+use crate::decide::presence::{Known, Standing, Times};
+use crate::decide::rank::{Dropped, Facts, Nodes};
 use crate::fleet::{Fleet, Live, Node, experience::Reporter, metrics::NodeFamilies};
 use crate::sign::DayKeys;
 
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub policy: Policy,
     /// How long a node that returned takes fewer viewers.
     pub slow_start_ms: u64,
+    /// The region that requests are signed for.
+    pub region: Arc<str>,
 }
 
 impl Snapshot {
@@ -76,6 +79,7 @@ impl Snapshot {
             },
             policy: Policy { all_down, source: fleet.source() },
             slow_start_ms: crate::clock::millis(config.health.slow_start),
+            region: config.bucket.region.as_str().into(),
             fleet,
             config,
         }
@@ -95,6 +99,48 @@ pub struct View<'a> {
     pub https_only: bool,
     /// Health forgotten: what would be chosen if every node were up.
     pub assume_up: bool,
+    /// The operator's drains forgotten.
+    pub take_draining: bool,
+    /// Who holds the film; `None`: not asked for.
+    pub held: Option<Held<'a>>,
+}
+
+/// Who holds one film.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    /// What the nodes said; `None`: nobody was asked.
+    pub known: Option<&'a Known>,
+    /// How long that is believed.
+    pub times: Times,
+    /// What becomes of a node that has to be asked.
+    pub unknown: Unknown,
+}
+
+/// What becomes of a node that has to be asked whether it holds a film.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// It may be chosen: somebody will ask it before a viewer is sent there.
+    Taken,
+    /// It may be chosen, and so may one that did not answer: the viewer's own request will ask it.
+    Tried,
+    /// It may not.
+    Passed,
+    /// It may, and so may whoever holds another version or knows of a deletion: the film runs already, and older
+    /// versions can be asked for by their ids.
+    Running,
+}
+
+impl Held<'_> {
+    fn lacks(&self, node: usize, now_ms: u64) -> Option<Dropped> {
+        let ask = |known: &Known| known.standing(node, now_ms, self.times);
+        match (self.known.map_or(Standing::Unknown, ask), self.unknown) {
+            (Standing::Lacks(dropped @ (Dropped::Absent | Dropped::Forbidden)), _) => Some(dropped),
+            (_, Unknown::Running) | (Standing::Lacks(Dropped::Unanswered), Unknown::Tried) => None,
+            (Standing::Lacks(dropped), _) => Some(dropped),
+            (Standing::Unknown, Unknown::Passed) => Some(Dropped::Unanswered),
+            (Standing::Unknown | Standing::Holds, _) => None,
+        }
+    }
 }
 
 impl Nodes for View<'_> {
@@ -103,11 +149,14 @@ impl Nodes for View<'_> {
     }
 
     fn facts(&self, node: usize) -> Facts {
-        let node = &self.snapshot.fleet.nodes[node];
-        let mut facts = node.facts(self.now_ms, self.snapshot.slow_start_ms, self.https_only);
+        let at = node;
+        let node = &self.snapshot.fleet.nodes[at];
+        let slow_start_ms = self.snapshot.slow_start_ms;
+        let mut facts = node.facts(self.now_ms, slow_start_ms, self.https_only, self.take_draining);
         if self.assume_up {
             facts.dropped = facts.dropped.filter(|dropped| !dropped.is_health());
         }
+        facts.lacks = self.held.and_then(|held| held.lacks(at, self.now_ms));
         facts
     }
 

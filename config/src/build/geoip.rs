@@ -3,12 +3,12 @@
 //! Databases are not opened here, and of two rules for the same viewers the later one would be dead: it is refused.
 
 use std::mem::discriminant;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use watchgate_geoip::rule::Match;
 
-use super::from_str;
 use super::node::Ids;
+use super::{from_str, parse_path};
 use crate::address::{parse_asn, parse_country, parse_network};
 use crate::fault::{Fault, Faults, Wrong};
 use crate::tree::{Item, Table, Value};
@@ -23,10 +23,6 @@ pub(super) fn geoip(table: &Table, ids: &Ids, folder: &Path, faults: &mut Faults
         home: if home_is_right { table.place("home") } else { return None },
         rules: rules?,
     })
-}
-
-fn parse_path(text: &str) -> Result<PathBuf, Wrong> {
-    if text.is_empty() { Err(Wrong::new("the path is empty")) } else { Ok(PathBuf::from(text)) }
 }
 
 /// No two rules may say the same kind of thing of the same viewers: only one of them would ever count.

@@ -3,9 +3,9 @@
 //! Names, defaults and words are what users rely on: they change only for a good reason. Rules between keys are absent;
 //! they stand in `build`, and those that a JSON Schema can say also in `schema`.
 
-use super::{Absent, Alone, Form, Key, Kind, Least, Step};
+use super::{Absent, Alone, Form, Instead, Key, Kind, Least, Step};
 use crate::{Addressing, AllDown, ForwardedHeader, Level, LogFormat, Mode, Profile, Role};
-use crate::{address, cors, endpoint, header, name, prefix, template};
+use crate::{address, cors, endpoint, header, name, prefix, query, template};
 
 /// The file as a whole.
 pub(crate) static ROOT: &[Key] = &[
@@ -14,7 +14,14 @@ pub(crate) static ROOT: &[Key] = &[
     section("geoip", GEOIP, "How a viewer's address becomes a place."),
     section("watch", WATCH, "What is answered under the prefix."),
     section("health", HEALTH, "How nodes are probed."),
+    section("presence", PRESENCE, "Which nodes hold a film."),
     section("stream", STREAM, "How films pass through the gate; of use with watch.mode = \"stream\"."),
+    Key::new(
+        "catalog",
+        Kind::Table { keys: CATALOG, form: Form::Section },
+        Absent::Unset,
+        "How a film's uuid becomes an object key: by a list or a database, not both; without it by watch.object alone.",
+    ),
     section("bucket", BUCKET, "The bucket, the same on every node."),
     Key::required(
         "node",
@@ -52,6 +59,13 @@ static LISTEN: &[Key] = &[
     )
     .example("\"/run/secrets/admin_token\""),
     Key::new("admin_token", Kind::Secret, Absent::Unset, "").not_in_file(),
+    Key::new(
+        "events",
+        Kind::like(address::SOCKET_PATTERN_OR_EMPTY),
+        Absent::Text(""),
+        "An address for bucket events alone, which the nodes may reach; empty: they come to admin.",
+    )
+    .example("\"0.0.0.0:9901\""),
 ];
 
 static VIEWER: &[Key] = &[
@@ -128,16 +142,35 @@ static WATCH: &[Key] = &[
     ),
     Key::new("mode", Kind::Word(Mode::WORDS), Absent::Text("redirect"), "How a film reaches the viewer."),
     Key::new(
+        "segments",
+        Kind::Word(Mode::WORDS),
+        Absent::Text("stream"),
+        "How the files of a film's tree reach the viewer, except manifests, which always pass through the gate.",
+    ),
+    Key::new(
         "object",
         Kind::like(template::PATTERN),
         Absent::Text("{uuid}.mp4"),
-        "The film's object key: {uuid}, or {uuid:FROM:TO}, a slice of its 32 hex digits without TO.",
+        "The film's object key: {uuid}, or {uuid:FROM:TO}, a slice of its 32 hex digits without TO; /{path} at the end: \
+         films are trees of files.",
     ),
     Key::new(
         "link_lifetime",
-        Kind::duration(30_000, 604_800, Step::Second),
+        Kind::duration_or(AUTO, 30_000, 604_800, Step::Second),
         Absent::Text("6h"),
-        "How long a link works at least; with link_window at most 7d.",
+        "How long a link works at least; with link_window at most 7d. \"auto\": as long as the film plays, 1h to 24h.",
+    ),
+    Key::new(
+        "auto_bit_rate_kbps",
+        Kind::Integer { min: 1, max: 1_000_000 },
+        Absent::Integer(1000),
+        "With link_lifetime = \"auto\": the rate of the slowest film in kilobits (1000 bits) a second.",
+    ),
+    Key::new(
+        "auto_pause",
+        Kind::duration(0, 86_400, Step::Second),
+        Absent::Text("2h"),
+        "With link_lifetime = \"auto\": what viewers may pause in all.",
     ),
     Key::new(
         "link_window",
@@ -196,7 +229,44 @@ static HEALTH: &[Key] = &[
     ),
 ];
 
+const OFF: Instead = Instead { word: "off", hint: "\"off\" turns it off" };
+const AUTO: Instead = Instead { word: "auto", hint: "" };
 const COUNT: Kind = Kind::Integer { min: 1, max: 100 };
+
+static PRESENCE: &[Key] = &[
+    Key::new(
+        "enabled",
+        Kind::Bool,
+        Absent::Bool(true),
+        "Whether nodes are asked for a film before viewers are sent to them.",
+    ),
+    Key::new(
+        "positive_ttl",
+        Kind::duration(1000, 86_400, Step::Millisecond),
+        Absent::Text("1m"),
+        "How long a node's word that it holds a film is believed.",
+    ),
+    Key::new(
+        "negative_ttl",
+        Kind::duration(100, 3600, Step::Millisecond),
+        Absent::Text("5s"),
+        "How long a node's word that it does not hold a film is believed; not above positive_ttl.",
+    ),
+    Key::new(
+        "capacity",
+        Kind::Integer { min: 1000, max: 100_000_000 },
+        Absent::Integer(1_000_000),
+        "Films that are remembered.",
+    ),
+    Key::new(
+        "events_token_file",
+        Kind::SecretFile,
+        Absent::Text(""),
+        "File with the token that bucket events bring, at least 16 characters; empty: no events are taken.",
+    )
+    .example("\"/run/secrets/events_token\""),
+    Key::new("events_token", Kind::Secret, Absent::Unset, "").not_in_file(),
+];
 
 static STREAM: &[Key] = &[
     Key::new(
@@ -249,7 +319,7 @@ static STREAM: &[Key] = &[
     ),
     Key::new(
         "hedge_after",
-        Kind::duration_or_off(10, 60),
+        Kind::duration_or(OFF, 10, 60, Step::Millisecond),
         Absent::Text("1s"),
         "Without a first byte for so long, a second node is asked too; below first_byte_timeout, or \"off\".",
     ),
@@ -257,7 +327,7 @@ static STREAM: &[Key] = &[
         "pin_version",
         Kind::Bool,
         Absent::Bool(true),
-        "A film that has begun goes on with the version it began with.",
+        "A film goes on with the version it began with; also in redirect links, where presence knows the version.",
     ),
     Key::new(
         "cache_control",
@@ -266,6 +336,59 @@ static STREAM: &[Key] = &[
         "Cache-Control of streamed answers; empty: none is sent.",
     ),
     Key::new("server_timing", Kind::Bool, Absent::Bool(false), "Adds Server-Timing to streamed answers."),
+];
+
+static CATALOG: &[Key] = &[
+    Key::new(
+        "file",
+        PATH,
+        Absent::Unset,
+        "A list: CSV with the header line uuid,key, or JSON lines if its name ends in .jsonl or .ndjson. Relative to \
+         the config file.",
+    )
+    .example("\"films.csv\""),
+    Key::new(
+        "postgres",
+        Kind::Table { keys: POSTGRES, form: Form::Section },
+        Absent::Unset,
+        "A PostgreSQL database.",
+    )
+    .example("{ url_file = \"/run/secrets/films_db\" }"),
+];
+
+static POSTGRES: &[Key] = &[
+    Key::required(
+        "url_file",
+        Kind::SecretFile,
+        "\"/run/secrets/films_db\"",
+        "File with the URL: postgres://user:password@host:port/database.",
+    ),
+    Key::new("url", Kind::Secret, Absent::Unset, "").not_in_file(),
+    Key::new(
+        "query",
+        Kind::like(query::PATTERN),
+        Absent::Text("SELECT file_path FROM content.film_work WHERE id = $1"),
+        "$1 is the film's uuid; the first column of the first row is the key.",
+    ),
+    Key::new(
+        "ttl",
+        Kind::duration(1000, 86_400, Step::Millisecond),
+        Absent::Text("10m"),
+        "How long a key is believed.",
+    ),
+    Key::new(
+        "negative_ttl",
+        Kind::duration(100, 3600, Step::Millisecond),
+        Absent::Text("5s"),
+        "How long it is believed that there is no such film.",
+    ),
+    Key::new(
+        "timeout",
+        Kind::duration(50, 60, Step::Millisecond),
+        Absent::Text("2s"),
+        "The whole time one question may take, connecting included.",
+    ),
+    Key::new("connections", COUNT, Absent::Integer(8), "Connections that are kept at most."),
 ];
 
 static BUCKET: &[Key] = &[

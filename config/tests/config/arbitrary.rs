@@ -43,6 +43,13 @@ fn toml_like() -> impl Strategy<Value = String> {
         "rise",
         "watch",
         "object",
+        "link_lifetime",
+        "segments",
+        "presence",
+        "catalog",
+        "file",
+        "postgres",
+        "query",
         "stream",
         "window",
         "hedge_after",
@@ -68,6 +75,13 @@ fn toml_like() -> impl Strategy<Value = String> {
         _ => format!("{} = {value}", keys.join(".")),
     });
     prop::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
+}
+
+/// Templates that were taken, with and without a path.
+fn template() -> impl Strategy<Value = ObjectTemplate> {
+    let text = "([a-zф.-]{1,2}/?|\\{uuid:0:2\\}|\\{uuid:31:32\\}){0,3}(\\{uuid\\}|\\{uuid:16:32\\}-?\\{uuid:0:16\\})\
+                (/[a-z]|\\{uuid:3:5\\}|\\.mp4){0,2}(/\\{path\\})?";
+    text.prop_filter_map("a bad segment", |text| text.parse().ok())
 }
 
 /// Each level is one call deep for whoever walks the tree.
@@ -123,12 +137,34 @@ proptest! {
 
     /// Two films never share a key, whatever the template that was taken.
     #[test]
-    fn keys_of_two_films_differ(
-        template in "(\\{uuid\\}|\\{uuid:0:16\\}|\\{uuid:16:32\\}|[a-z.-]|/){1,8}", one: [u8; 16], other: [u8; 16],
+    fn keys_of_two_films_differ(template in template(), one: [u8; 16], other: [u8; 16], path in "(?s).{0,12}") {
+        prop_assert_eq!(one == other, template.key(&one, "") == template.key(&other, ""));
+        prop_assert_eq!(template.key(&one, "").len(), template.key_len());
+        if one != other {
+            prop_assert_ne!(template.key(&one, &path), template.key(&other, ""));
+        }
+    }
+
+    #[test]
+    fn a_key_tells_its_film(template in template(), film: [u8; 16], path in "(?s).{0,12}") {
+        let path = if template.has_path() { path } else { String::new() };
+        let key = template.key(&film, &path);
+        prop_assert_eq!(template.film_of(&key), Some((film, path.as_str())));
+    }
+
+    /// What is taken for a key is one: it is made again from the film that it told.
+    #[test]
+    fn no_key_is_read_in_two_ways(
+        template in template(), film: [u8; 16], at in 0..60usize, cut in 0..3usize, patch in "[0-9a-fA-F/.ю-]{0,2}",
+        text in "(?s).{0,60}",
     ) {
-        if let Ok(template) = template.parse::<ObjectTemplate>() {
-            prop_assert_eq!(one == other, template.key(&one, "") == template.key(&other, ""));
-            prop_assert_eq!(template.key(&one, "").len(), template.key_len());
+        let mut spoilt: Vec<char> = template.key(&film, "a").chars().collect();
+        let at = at.min(spoilt.len());
+        spoilt.splice(at..(at + cut).min(spoilt.len()), patch.chars());
+        for key in [text, spoilt.into_iter().collect()] {
+            if let Some((film, path)) = template.film_of(&key) {
+                prop_assert_eq!(template.key(&film, path), key);
+            }
         }
     }
 }

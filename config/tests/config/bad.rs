@@ -83,6 +83,16 @@ fn watch_and_health() {
 }
 
 #[test]
+fn presence_and_events() {
+    check(include_str!("bad/presence.txt"), 20);
+}
+
+#[test]
+fn catalogs() {
+    check(include_str!("bad/catalog.txt"), 20);
+}
+
+#[test]
 fn streams() {
     check(include_str!("bad/stream.txt"), 25);
 }
@@ -104,5 +114,5 @@ fn environment() {
 
 #[test]
 fn later_versions() {
-    check(include_str!("bad/later.txt"), 9);
+    check(include_str!("bad/later.txt"), 2);
 }

@@ -1,8 +1,11 @@
 //! The environment lies over the file.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
-use watchgate_config::{Config, CorsOrigin, Level};
+use watchgate_config::{Catalog, Config, CorsOrigin, Level, LinkLifetime, Mode};
 use watchgate_geoip::Coordinates;
 
 use crate::support::{SMALL, env, good};
@@ -27,6 +30,12 @@ fn values_of_every_kind_can_be_set() {
         ("WATCHGATE__STREAM__CACHE_CONTROL", ""),
         ("WATCHGATE__STREAM__ATTEMPTS", "3"),
         ("WATCHGATE__STREAM__PIN_VERSION", "false"),
+        ("WATCHGATE__WATCH__SEGMENTS", "redirect"),
+        ("WATCHGATE__WATCH__LINK_LIFETIME", "auto"),
+        ("WATCHGATE__WATCH__AUTO_BIT_RATE_KBPS", "2500"),
+        ("WATCHGATE__WATCH__AUTO_PAUSE", "0s"),
+        ("WATCHGATE__PRESENCE__POSITIVE_TTL", "2m"),
+        ("WATCHGATE__PRESENCE__CAPACITY", "5000"),
     ]);
     assert_eq!(config.listen.admin, "127.0.0.1:9901".parse().unwrap());
     assert_eq!((config.health.rise.get(), config.health.interval.as_secs()), (7, 5));
@@ -37,6 +46,30 @@ fn values_of_every_kind_can_be_set() {
     assert_eq!((config.stream.window.get(), config.stream.hedge_after), (8 << 20, None));
     assert_eq!((config.stream.attempts.get(), config.stream.pin_version), (3, false));
     assert_eq!(config.stream.cache_control, "");
+    assert_eq!(config.watch.segments, Mode::Redirect);
+    let lifetime =
+        LinkLifetime::Auto { bit_rate_kbps: NonZeroU32::new(2500).unwrap(), pause: Duration::ZERO };
+    assert_eq!(config.watch.link_lifetime, lifetime);
+    let presence = &config.presence;
+    assert_eq!((presence.positive_ttl.as_secs(), presence.capacity.get()), (120, 5000));
+}
+
+#[test]
+fn a_catalog_can_be_set() {
+    let config = with(&[("WATCHGATE__CATALOG__FILE", "films.csv")]);
+    assert_eq!(config.catalog, Catalog::File("films.csv".into()));
+    let mut url = tempfile::NamedTempFile::new().unwrap();
+    writeln!(url, "postgres://gate@db/films").unwrap();
+    let text = format!("[catalog.postgres]\nurl_file = \"/nowhere/at/all\"\nttl = \"1m\"\n{SMALL}");
+    let env = env(&[
+        ("WATCHGATE__CATALOG__POSTGRES__URL_FILE", url.path().to_str().unwrap()),
+        ("WATCHGATE__CATALOG__POSTGRES__QUERY", "SELECT key FROM films WHERE id = $1::uuid"),
+        ("WATCHGATE__CATALOG__POSTGRES__CONNECTIONS", "2"),
+    ]);
+    let Catalog::Postgres(postgres) = good(&text, &env).config.catalog else { panic!("a database") };
+    assert_eq!(postgres.url.expose(), "postgres://gate@db/films");
+    assert_eq!(postgres.query, "SELECT key FROM films WHERE id = $1::uuid");
+    assert_eq!((postgres.ttl.as_secs(), postgres.connections.get()), (60, 2));
 }
 
 #[test]

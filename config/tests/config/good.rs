@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use watchgate_config::{
-    Addressing, AllDown, CorsOrigin, ForwardedHeader, Level, LinkLifetime, LogFormat, Mode, Profile, Role,
-    RuleTarget, Source, Stream, parse,
+    Addressing, AllDown, Catalog, CorsOrigin, ForwardedHeader, Level, LinkLifetime, LogFormat, Mode,
+    Presence, Profile, Role, RuleTarget, Source, Stream, parse,
 };
 use watchgate_geoip::rule::Match;
 use watchgate_geoip::{Asn, Coordinates};
@@ -19,11 +19,12 @@ fn a_small_file_has_the_documented_defaults() {
     let config = good(SMALL, &BTreeMap::new()).config;
     assert_eq!(config.listen.http, ["0.0.0.0:8080".parse().unwrap()]);
     assert_eq!(config.listen.admin, "127.0.0.1:9900".parse().unwrap());
-    assert_eq!(config.listen.admin_token, None);
+    assert_eq!((config.listen.admin_token, config.listen.events), (None, None));
     assert!(config.viewer.trusted_proxies.is_empty());
     assert_eq!(config.viewer.header, ForwardedHeader::XForwardedFor);
     assert_eq!((config.geoip.databases.len(), config.geoip.home, config.geoip.rules.len()), (0, None, 0));
     assert_eq!((&*config.watch.prefix, config.watch.mode), ("/watch/", Mode::Redirect));
+    assert_eq!(config.watch.segments, Mode::Stream);
     assert_eq!(config.watch.object.key(&[0xab; 16], ""), "abababab-abab-abab-abab-abababababab.mp4");
     assert_eq!(config.watch.link_lifetime, LinkLifetime::Fixed(Duration::from_hours(6)));
     assert_eq!(config.watch.link_window, Duration::from_mins(5));
@@ -36,6 +37,15 @@ fn a_small_file_has_the_documented_defaults() {
         (health.first_verdict_timeout, health.slow_start),
         (Duration::from_secs(5), Duration::from_secs(30))
     );
+    let presence = Presence {
+        enabled: true,
+        positive_ttl: Duration::from_mins(1),
+        negative_ttl: Duration::from_secs(5),
+        capacity: NonZeroU32::new(1_000_000).unwrap(),
+        events_token: None,
+    };
+    assert_eq!(config.presence, presence);
+    assert_eq!(config.catalog, Catalog::Template);
     let stream = Stream {
         window: NonZeroU64::new(64 << 20).unwrap(),
         park_after: Duration::from_secs(10),
@@ -93,6 +103,7 @@ fn the_example_shows_the_defaults() {
     let taken = good(SMALL, &BTreeMap::new()).config;
     assert_eq!((shown.listen, shown.viewer), (taken.listen, taken.viewer));
     assert_eq!((shown.watch, shown.health), (taken.watch, taken.health));
+    assert_eq!((shown.presence, shown.catalog), (taken.presence, taken.catalog));
     assert_eq!((shown.stream, shown.bucket, shown.log), (taken.stream, taken.bucket, taken.log));
     assert_eq!(shown.nodes[0].max_viewers, taken.nodes[0].max_viewers);
     assert_eq!(
@@ -120,8 +131,18 @@ fn settings_of_every_shape_are_taken() {
     check("[[geoip.rule]]\ncountry = \"de\"\nat = { lat = -90, lon = 180 }");
     check("watch.prefix = \"/films/v1.0/\"");
     check("watch.object = \"films/{uuid:0:2}/{uuid:2:32}.mkv\"");
+    check("watch.object = \"films/{uuid:0:2}/{uuid}/{path}\"");
     check("watch.link_lifetime = \"30s\"\nwatch.link_window = \"1s\"");
     check("watch.link_lifetime = \"604500s\"");
+    check("watch.link_lifetime = \"auto\"\nwatch.link_window = \"6d\"");
+    check("watch.auto_pause = \"24h\"\nwatch.auto_bit_rate_kbps = 1000000");
+    check("presence.enabled = false\nwatch.auto_pause = \"0s\"\nwatch.auto_bit_rate_kbps = 1");
+    check("watch.segments = \"redirect\"");
+    check("presence = { positive_ttl = \"24h\", negative_ttl = \"1h\", capacity = 100000000 }");
+    check("presence = { positive_ttl = \"1s\", negative_ttl = \"1000ms\", capacity = 1000 }");
+    check("presence.negative_ttl = \"100ms\"");
+    check("catalog = {}");
+    check("catalog.file = \"films.jsonl\"");
     check("watch.cors_origins = []");
     check("watch.cors_origins = [\"https://films.example\", \"http://localhost:3000\"]");
     check(
@@ -129,6 +150,24 @@ fn settings_of_every_shape_are_taken() {
     );
     check("health.canary = \"probe/canary.txt\"");
     check("log = { level = \"trace\", format = \"json\", access = false }");
+}
+
+/// What may be said of the film's size and the viewers' pauses.
+#[test]
+fn a_lifetime_follows_the_size_as_far_as_it_says() {
+    let check = |lines: &str, bit_rate_kbps: u32, pause: Duration| {
+        let config =
+            good(&format!("watch.link_lifetime = \"auto\"\n{lines}\n{SMALL}"), &BTreeMap::new()).config;
+        let bit_rate_kbps = NonZeroU32::new(bit_rate_kbps).unwrap();
+        assert_eq!(config.watch.link_lifetime, LinkLifetime::Auto { bit_rate_kbps, pause });
+    };
+    check("", 1000, Duration::from_hours(2));
+    check("watch.auto_pause = \"0s\"\nwatch.auto_bit_rate_kbps = 1", 1, Duration::ZERO);
+    check(
+        "watch.auto_pause = \"1d\"\nwatch.auto_bit_rate_kbps = 1000000",
+        1_000_000,
+        Duration::from_hours(24),
+    );
 }
 
 /// The shortest and the longest of everything, and what can be turned off.
@@ -183,6 +222,21 @@ fn databases_are_found_from_the_folder_of_the_file() {
     let expected = [PathBuf::from("/etc/watchgate/City.mmdb"), PathBuf::from("/srv/ASN.mmdb")];
     assert_eq!(databases(Some(Path::new("/etc/watchgate/watchgate.toml"))), expected);
     assert_eq!(databases(None)[0], PathBuf::from("City.mmdb"));
+}
+
+#[test]
+fn a_list_of_films_is_found_from_the_folder_of_the_file() {
+    let env = BTreeMap::new();
+    let catalog = |line: &str| {
+        let text = format!("{line}\n{SMALL}");
+        let path = Some(Path::new("/etc/watchgate/watchgate.toml"));
+        parse(&Source { text: &text, path, env: &env }).unwrap().config.catalog
+    };
+    let file = |path: &str| Catalog::File(PathBuf::from(path));
+    assert_eq!(catalog("catalog.file = \"films.csv\""), file("/etc/watchgate/films.csv"));
+    assert_eq!(catalog("catalog.file = \"/srv/films.csv\""), file("/srv/films.csv"));
+    assert_eq!(catalog("[catalog]"), Catalog::Template);
+    assert_eq!(catalog(""), Catalog::Template);
 }
 
 #[test]

@@ -11,6 +11,7 @@ const PRINTED: &str = r#"[listen]
 http = ["0.0.0.0:8080"]  # default
 admin = "127.0.0.1:9900"  # default
 admin_token_file = ""  # default
+events = ""  # default
 
 [viewer]
 trusted_proxies = ["10.0.0.0/8", "::1"]  # env WATCHGATE__VIEWER__TRUSTED_PROXIES
@@ -23,8 +24,11 @@ home = { lat = 60.0, lon = 2.5 }  # env WATCHGATE__GEOIP__HOME__LAT, file:2
 [watch]
 prefix = "/watch/"  # default
 mode = "redirect"  # default
+segments = "stream"  # default
 object = "{uuid}.mp4"  # default
 link_lifetime = "6h"  # default
+auto_bit_rate_kbps = 1000  # default
+auto_pause = "2h"  # default
 link_window = "5m"  # default
 all_down = "nearest-anyway"  # default
 decision_header = false  # default
@@ -38,6 +42,13 @@ fall = 5  # env WATCHGATE__HEALTH__FALL
 canary = ""  # default
 first_verdict_timeout = "5s"  # default
 slow_start = "30s"  # default
+
+[presence]
+enabled = true  # default
+positive_ttl = "1m"  # default
+negative_ttl = "5s"  # default
+capacity = 1000000  # default
+events_token_file = ""  # default
 
 [stream]
 window = "64MiB"  # default

@@ -1,11 +1,12 @@
 //! The JSON Schema and the reader agree.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use serde_json::{Value, json};
 use watchgate_config::schema;
 
-use crate::support::{EXAMPLE, SMALL, load, message};
+use crate::support::{EXAMPLE, SMALL, example_with_catalog, load, message};
 
 mod validator;
 
@@ -35,7 +36,7 @@ fn properties(schema: &Value, path: &str, found: &mut BTreeMap<String, Value>) {
 fn every_key_of_the_schema_is_known_to_the_reader_and_explained() {
     let mut found = BTreeMap::new();
     properties(&schema(), "", &mut found);
-    assert!(found.len() > 60, "{:?}", found.keys());
+    assert!(found.len() > 80, "{:?}", found.keys());
     for (path, property) in &found {
         assert!(
             property["description"].as_str().is_some_and(|text| text.ends_with('.')),
@@ -59,7 +60,7 @@ fn every_key_of_the_reader_stands_in_the_schema() {
     let mut found = BTreeMap::new();
     properties(&schema(), "", &mut found);
     let mut shown: Vec<String> = Vec::new();
-    keys(&json_of(EXAMPLE), "", &mut shown);
+    keys(&json_of(&example_with_catalog()), "", &mut shown);
     shown.extend(["node[].secret_key".to_owned()]);
     shown.sort();
     shown.dedup();
@@ -86,12 +87,16 @@ fn defaults_are_values_that_are_taken() {
     let mut found = BTreeMap::new();
     properties(&schema(), "", &mut found);
     let mut seen = 0;
+    let mut url = tempfile::NamedTempFile::new().unwrap();
+    writeln!(url, "postgres://gate@db/films").unwrap();
+    let postgres = format!("catalog.postgres.url_file = {:?}\n", url.path());
     for (path, property) in &found {
         let Some(default) = property.get("default") else { continue };
         assert_eq!(violations(property, default), Vec::<String>::new(), "{path}");
         let toml: toml::Value = serde_json::from_value(default.clone()).unwrap();
         let text = match path.strip_prefix("node[].") {
             Some(key) => format!("{SMALL}{key} = {toml}\n"),
+            None if path.starts_with("catalog.postgres.") => format!("{postgres}{path} = {toml}\n{SMALL}"),
             None => format!("{path} = {toml}\n{SMALL}"),
         };
         let text = text.replace("bucket.region = \"us-east-1\"\n", "").replace(
@@ -101,7 +106,7 @@ fn defaults_are_values_that_are_taken() {
         assert_eq!(message(&text, &BTreeMap::new()), "no fault", "{path}");
         seen += 1;
     }
-    assert!(seen > 40, "{seen}");
+    assert!(seen > 50, "{seen}");
 }
 
 /// What the schema refuses, the reader refuses too.
@@ -115,9 +120,15 @@ fn the_schema_refuses_nothing_that_is_right() {
         "geoip.rule = [{ country = \"de\", nodes = [\"msk\"] }, { cidr = \"::1\", nodes = [\"msk\"] }]",
         "watch.prefix = \"/a/b.c~d_e-f/\"",
         "watch.object = \"{uuid:0:16}/{uuid:16:32}/фильм.mp4\"",
+        "watch.object = \"films/{uuid:0:2}/{uuid}/{path}\"",
         "watch.cors_origins = [\"HTTPS://films.example:8443\", \"http://[::1]:80\"]",
         "health.interval = \"3600000ms\"",
         "watch.mode = \"stream\"",
+        "catalog = {}",
+        "catalog.file = \"films.csv\"",
+        "watch = { link_lifetime = \"auto\", auto_bit_rate_kbps = 1, auto_pause = \"0s\", segments = \"redirect\" }",
+        "presence = { enabled = false, positive_ttl = \"1h\", negative_ttl = \"1m\", capacity = 1000 }",
+        "listen.events = \"\"",
         "stream = { window = \"4GiB\", min_rate = \"0KiB\", hedge_after = \"off\", cache_control = \"\" }",
         "stream = { window = \"064KiB\", hedge_after = \"10ms\", cache_control = \"no-cache=\\\"set-cookie\\\"\" }",
     ];
@@ -133,7 +144,7 @@ fn the_schema_refuses_nothing_that_is_right() {
 #[test]
 fn the_schema_refuses_what_it_can_see() {
     let lines = [
-        "listen.events = \"\"",
+        "listen.events = \"localhost:1\"",
         "listen.http = []",
         "listen.http = 8080",
         "listen.admin = \"localhost\"",
@@ -145,8 +156,15 @@ fn the_schema_refuses_what_it_can_see() {
         "geoip.rule = [{ cidr = \"10.0.0.0/8\", asn = 1, nodes = [\"msk\"] }]",
         "geoip.rule = [{ cidr = \"10.0.0.0/8\", nodes = [\"msk\"], at = { lat = 1, lon = 2 } }]",
         "watch.mode = \"proxy\"",
-        "watch.link_lifetime = \"auto\"",
+        "watch.link_lifetime = \"off\"",
+        "watch.link_window = \"auto\"",
+        "watch.segments = \"auto\"",
+        "watch.auto_pause = \"auto\"",
+        "watch.auto_bit_rate_kbps = 0",
         "watch.object = \"{path}\"",
+        "watch.object = \"{uuid}{path}\"",
+        "watch.object = \"{uuid}/{path}.ts\"",
+        "watch.object = \"{uuid}/{path}/{path}\"",
         "watch.prefix = \"/\"",
         "health.rise = 0",
         "health.rise = 1.5",
@@ -161,7 +179,18 @@ fn the_schema_refuses_what_it_can_see() {
         "stream.cache_control = \" private\"",
         "stream.cache_control = \"private\\r\\nX-Evil: 1\"",
         "stream.server_timing = \"on\"",
-        "presence = {}",
+        "catalog.file = 1",
+        "catalog.postgres = {}",
+        "catalog.postgres = { url = \"postgres://gate@db/films\" }",
+        "catalog = { file = \"films.csv\", postgres = { url_file = \"/nowhere\" } }",
+        "catalog.postgres = { url_file = \"/nowhere\", query = \"\" }",
+        "catalog.postgres = { url_file = \"/nowhere\", query = \"SELECT $2\" }",
+        "catalog.postgres = { url_file = \"/nowhere\", connections = 0 }",
+        "catalog.postgres = { url_file = \"/nowhere\", ttl = \"off\" }",
+        "presence.enabled = \"yes\"",
+        "presence.capacity = 999",
+        "presence.positive_ttl = 60",
+        "presence.events_token = \"0123456789abcdef\"",
     ];
     for line in lines {
         let text = format!("{line}\n{SMALL}");

@@ -20,6 +20,15 @@ secret_key = "verysecretindeed"
 /// The example that the documentation points to.
 pub const EXAMPLE: &str = include_str!("../../watchgate.example.toml");
 
+/// The same with its catalog: its lines are comments, because a file holds at most one of the two.
+pub fn example_with_catalog() -> String {
+    let (before, catalog) = EXAMPLE.split_once("[catalog]\n").expect("the example has a catalog");
+    let (catalog, behind) = catalog.split_once("\n\n").expect("it ends");
+    let lines: Vec<&str> = catalog.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    assert_eq!(lines.len(), catalog.lines().count(), "{catalog}");
+    format!("{before}[catalog]\n{}\n\n{behind}", lines.join("\n"))
+}
+
 pub fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

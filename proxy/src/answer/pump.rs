@@ -25,6 +25,7 @@ use self::window::Window;
 use crate::clock::millis;
 use crate::config;
 use crate::decide::pace::Pace;
+use crate::decide::presence::Version;
 use crate::decide::resume::{Ask, Course, Failure, Identity, NoFilm, Step, Word, no_film};
 use crate::fleet::{Fleet, Node};
 
@@ -63,8 +64,27 @@ pub struct Show<'a> {
     pub region: &'a Arc<str>,
     /// The film's object key.
     pub key: &'a Arc<str>,
+    /// Who is asked.
+    pub guide: &'a dyn Guide,
+}
+
+/// What the pump has to be told while a film runs, and what it tells.
+pub trait Guide: Send + Sync {
     /// Who is asked, best first.
-    pub order: &'a (dyn Fn(Among) -> Nodes + Send + Sync),
+    fn order(&self, among: Among, stage: Stage) -> Nodes;
+    /// What a node is known to have said of the film to others, if that bears on whether there is one.
+    fn said(&self, node: usize) -> Option<Failure>;
+    /// What a node said: which version of the film it holds and of what type, or why it gave none.
+    fn heard(&self, node: usize, heard: Result<(&Identity, Option<&str>), Failure>);
+}
+
+/// How far a film is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Any version will do.
+    Begins,
+    /// Only the version that it began with will do.
+    Runs,
 }
 
 /// A film on its way to one viewer.
@@ -88,8 +108,8 @@ pub struct Begun {
     pub node: usize,
     /// The node's own word on the type.
     pub content_type: Option<Box<str>>,
-    /// From asking for it to its first byte.
-    pub took: Duration,
+    /// From asking for it to its first byte; `None`: nobody was asked.
+    pub took: Option<Duration>,
     window: Option<Window>,
 }
 
@@ -130,6 +150,13 @@ pub struct Sent {
 const RESUMES_MAX: usize = 8;
 
 impl Begun {
+    /// A film of which a head is enough, and which a node is known to hold.
+    #[must_use]
+    pub fn remembered(version: &Version, node: usize) -> Self {
+        let film = Arc::new(version.film.clone());
+        Self { film, node, content_type: version.content_type.clone(), took: None, window: None }
+    }
+
     /// Frees the node: the viewer does not take what it sends.
     pub fn park(&mut self) {
         self.window = None;
@@ -164,7 +191,7 @@ impl<'a> Pump<'a> {
             let Step::Ask(node) = self.course.step(&order, None) else { return Err(self.no_film()) };
             let asked = Instant::now();
             let Ok((node, opened)) = self.open(node, &order, ask, at).await else { continue };
-            let took = asked.elapsed();
+            let took = Some(asked.elapsed());
             let opened = match opened.answer {
                 Some(_) => Ok(opened),
                 // The film is there, but has not those bytes: its size is needed for the answer.
@@ -172,6 +199,7 @@ impl<'a> Pump<'a> {
             };
             match opened {
                 Ok(Opened { answer: Some(answer), content_type, body }) => {
+                    self.show.guide.heard(node, Ok((&answer.film, content_type.as_deref())));
                     let film = Arc::new(answer.film);
                     self.film = Some(Arc::clone(&film));
                     let window = body.map(|body| Window::new(node, self.node(node), answer.first, body));
@@ -243,6 +271,11 @@ impl<'a> Pump<'a> {
         self.at_node
     }
 
+    fn order_of(&self, among: Among) -> Nodes {
+        let stage = if self.film.is_some() { Stage::Runs } else { Stage::Begins };
+        self.show.guide.order(among, stage)
+    }
+
     fn node(&self, node: usize) -> &'a Arc<Node> {
         &self.show.fleet.nodes[node]
     }
@@ -250,21 +283,21 @@ impl<'a> Pump<'a> {
     /// Who may take the viewer. When all of them have failed, everybody: a verdict may be old, and somebody whom an
     /// operator drains may be the only one who holds the film.
     fn candidates(&mut self) -> Nodes {
-        let order = (self.show.order)(Among::Best);
+        let order = self.order_of(Among::Best);
         if order.iter().any(|node| self.course.is_fresh(*node)) {
             return order;
         }
         let mut order = self.all();
         let is_hope = |order: &Nodes| order.iter().any(|node| self.course.is_fresh(*node));
         let is_settled = match self.film {
-            None => order.is_empty() || self.is_denied(),
+            None => self.is_denied(),
             // Those who may serve are asked once more before those who may not.
             Some(_) => !order.is_empty() && !self.course.is_in_need(),
         };
         if is_hope(&order) || is_settled {
             return order;
         }
-        let others = (self.show.order)(Among::Everybody);
+        let others = self.order_of(Among::Everybody);
         let others = others.into_iter().filter(|node| !order.contains(node));
         let others: Nodes = others.collect();
         order.extend(others);
@@ -274,10 +307,10 @@ impl<'a> Pump<'a> {
     /// All who may take the viewer. A film that many nodes deny does not order a large fleet again for each of them.
     fn all(&mut self) -> Nodes {
         if self.film.is_some() {
-            return (self.show.order)(Among::All);
+            return self.order_of(Among::All);
         }
-        let order = self.show.order;
-        self.first_order.get_or_insert_with(|| order(Among::All)).clone()
+        let guide = self.show.guide;
+        self.first_order.get_or_insert_with(|| guide.order(Among::All, Stage::Begins)).clone()
     }
 
     /// Whether those who know say that there is no such film.
@@ -288,7 +321,8 @@ impl<'a> Pump<'a> {
     fn no_film(&self) -> NoFilm {
         let source = self.show.fleet.source();
         let nodes = 0..self.show.fleet.nodes.len();
-        no_film(nodes.map(|node| Word { is_source: source == Some(node), said: self.course.heard(node) }))
+        let said = |node| self.course.heard(node).or_else(|| self.show.guide.said(node));
+        no_film(nodes.map(|node| Word { is_source: source == Some(node), said: said(node) }))
     }
 
     /// Opens the window at `flow.at`: the one that was asked for ahead, or a new one.
@@ -364,6 +398,7 @@ impl<'a> Pump<'a> {
     /// Notes a failure: for the course, the health of the node, the counters and the access line.
     fn fail(&mut self, node: usize, failure: Failure, at: u64) {
         self.course.failed(node, failure);
+        self.show.guide.heard(node, Err(failure));
         if self.film.is_none() && matches!(failure, Failure::Absent | Failure::Deleted) {
             // That there is no such film is an answer.
             return;

@@ -9,6 +9,7 @@ use pingora::{OrErr, Result};
 use serde::Serialize;
 
 use super::{Answer, Asking};
+use crate::decide::resume::Identity;
 use crate::decide::watch::{Film, Method};
 
 /// A link and what it leads to.
@@ -24,6 +25,8 @@ pub struct Link<'a> {
     pub node: &'a str,
     /// The last Unix second at which the node takes it.
     pub expires_at_s: u64,
+    /// What the node holds, if it is known.
+    pub version: Option<&'a Identity>,
 }
 
 #[derive(Serialize)]
@@ -60,9 +63,9 @@ pub fn link(link: &Link<'_>, asking: &Asking<'_>) -> Result<Answer> {
         url: link.url,
         method: link.method.as_str(),
         expires_at: crate::clock::rfc3339(link.expires_at_s * 1000),
-        size: None,
-        etag: None,
-        version_id: None,
+        size: link.version.map(|version| version.size),
+        etag: link.version.map(|version| &*version.etag),
+        version_id: link.version.and_then(|version| version.version_id.as_deref()),
     };
     let body = Bytes::from(serde_json::to_vec(&json).or_err(pingora::InternalError, "link as JSON")?);
     let mut head = asking.head(http::StatusCode::OK, body.len() as u64)?;

@@ -116,7 +116,7 @@ fn table(decision: &Decision, by: By) -> Table {
             }
             By::Configuration => (Look::Faint, "taken as up".to_owned()),
         };
-        let presence = shows_presence.then(|| node.presence.as_deref().unwrap_or("?").into());
+        let presence = shows_presence.then(|| words::presence(node.presence.as_ref()).into());
         table.row(
             [
                 Cell::from(node.rank.map(|rank| rank.to_string()).unwrap_or_default()),

@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::presence::{Said, Word};
+use super::resume::Failure;
+
 /// One choice, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -87,8 +90,57 @@ pub struct NodeView {
     pub rank: Option<usize>,
     /// Viewers in flight as a share of the budget.
     pub load: f64,
-    /// Whether it holds the film; `null` while nobody asked.
-    pub presence: Option<String>,
+    /// What it said of the film; `null`: nobody asked it.
+    pub presence: Option<PresenceView>,
     /// Why it does not take this viewer, or `null`.
     pub dropped: Option<String>,
+}
+
+/// One node's last word on the film.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PresenceView {
+    /// `held`, `absent`, `deleted`, `forbidden`, or `unanswered` if it never answered.
+    pub said: String,
+    /// How long ago, in seconds; of a node that never answered, since it failed to.
+    pub age_s: f64,
+    /// The version's tag as in the header, quoted.
+    pub etag: Option<String>,
+    /// Bytes of the version.
+    pub size: Option<u64>,
+    /// The version's id.
+    pub version_id: Option<String>,
+    /// Seconds since the epoch.
+    pub last_modified_unix_s: Option<u64>,
+    /// How it failed to answer when it was asked since, or `null`.
+    pub failed: Option<String>,
+}
+
+impl PresenceView {
+    /// A node's word as it stands at `now_ms` of the gate's clock.
+    #[must_use]
+    pub fn of(word: &Word, now_ms: u64) -> Self {
+        let age_s = |ms: u64| now_ms.saturating_sub(ms) as f64 / 1000.0;
+        let failed = word.failed();
+        let (said, version) = match word.said() {
+            Said::Holds(version) => ("held", Some(version)),
+            Said::Deleted { .. } => ("deleted", None),
+            Said::Lacks(Failure::Forbidden) => ("forbidden", None),
+            Said::Lacks(_) => ("absent", None),
+            Said::Nothing => ("unanswered", None),
+        };
+        let spoke_ms = match word.said() {
+            Said::Nothing => failed.map_or(now_ms, |(_, at_ms)| at_ms),
+            _ => word.heard_ms(),
+        };
+        let film = version.map(|version| &version.film);
+        Self {
+            said: said.to_owned(),
+            age_s: age_s(spoke_ms),
+            etag: film.map(|film| film.etag.to_string()),
+            size: film.map(|film| film.size),
+            version_id: film.and_then(|film| film.version_id.as_deref().map(str::to_owned)),
+            last_modified_unix_s: film.and_then(|film| film.last_modified_unix_s),
+            failed: failed.map(|(failure, _)| failure.as_str().to_owned()),
+        }
+    }
 }

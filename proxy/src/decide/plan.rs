@@ -77,7 +77,8 @@ impl Why {
 /// The nodes for one viewer, best first.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The winner and the alternates; empty: the request is refused.
+    /// The winner and the alternates; empty: the request is refused, because everything is down or, if nodes were
+    /// passed over for it, because nobody who may take viewers holds the film.
     pub ranking: Ranking,
     /// Why the winner won, or that everything is down.
     pub why: Why,
@@ -89,14 +90,24 @@ impl Plan {
     pub fn winner(&self) -> Option<&Scored> {
         self.ranking.best.first()
     }
+
+    /// Whether nodes are well but known to lack the film.
+    #[must_use]
+    pub fn is_film_missing(&self) -> bool {
+        self.ranking.best.is_empty() && self.ranking.passed.is_some()
+    }
 }
 
 /// Chooses at most `depth` nodes: healthy ones, else whatever the policy says.
 pub fn plan(question: &Question<'_>, nodes: &impl Nodes, policy: Policy, depth: usize) -> Plan {
     let ranking = rank(question, nodes, depth);
     if let Some(winner) = ranking.best.first() {
-        let why = why(winner, ranking.nearest.as_ref());
+        let why = why(winner, &ranking);
         return Plan { ranking, why };
+    }
+    if ranking.passed.is_some() {
+        // Nodes are well enough; it is the film that they lack.
+        return Plan { ranking, why: Why::OnlyHolder };
     }
     let ranking = match (policy.all_down, policy.source) {
         (AllDown::NearestAnyway, _) => rank(question, &Anyway { nodes, only: None }, depth),
@@ -107,12 +118,13 @@ pub fn plan(question: &Question<'_>, nodes: &impl Nodes, policy: Policy, depth: 
 }
 
 /// The order in which nodes are tried for a film once every node that may take viewers has failed it: all of them, as if
-/// nothing were known of their health and nobody drained them. A verdict may be old, and a film is better than none.
+/// nothing were known of their health and of the film, and nobody drained them. Words may be old, and a film is better
+/// than none.
 pub fn last_resort(question: &Question<'_>, nodes: &impl Nodes, depth: usize) -> Ranking {
     rank(question, &Desperate(nodes), depth)
 }
 
-/// The fleet with its health and the operator's drains forgotten.
+/// The fleet with its health, the operator's drains and the presence of the film forgotten.
 struct Desperate<'a, N>(&'a N);
 
 impl<N: Nodes> Nodes for Desperate<'_, N> {
@@ -123,6 +135,7 @@ impl<N: Nodes> Nodes for Desperate<'_, N> {
     fn facts(&self, node: usize) -> Facts {
         let mut facts = self.0.facts(node);
         facts.dropped = facts.dropped.filter(|dropped| !dropped.is_health() && *dropped != Dropped::Draining);
+        facts.lacks = None;
         facts
     }
 
@@ -131,11 +144,14 @@ impl<N: Nodes> Nodes for Desperate<'_, N> {
     }
 }
 
-fn why(winner: &Scored, nearest: Option<&Scored>) -> Why {
+fn why(winner: &Scored, ranking: &Ranking) -> Why {
+    if ranking.passed.as_ref().is_some_and(|passed| passed.is_before(winner)) {
+        return Why::OnlyHolder;
+    }
     if winner.tier < Tier::Geo {
         return Why::Rule;
     }
-    let Some(nearest) = nearest.filter(|nearest| nearest.node != winner.node) else {
+    let Some(nearest) = ranking.nearest.as_ref().filter(|nearest| nearest.node != winner.node) else {
         return Why::Nearest;
     };
     if nearest.distance_km == winner.distance_km {

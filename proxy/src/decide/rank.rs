@@ -57,6 +57,16 @@ pub enum Dropped {
     Down,
     /// An `https` viewer is never sent to an `http` address.
     Scheme,
+    /// It does not hold the film.
+    Absent,
+    /// The film was deleted.
+    Deleted,
+    /// It holds another version of the film than the newest.
+    StaleVersion,
+    /// It refuses us: its configuration, never a word about the film.
+    Forbidden,
+    /// It was asked for the film and has not answered.
+    Unanswered,
     /// A better tier has a node.
     LowerTier,
     /// Its viewer budget is full.
@@ -75,6 +85,11 @@ impl Dropped {
             Self::Unproven => "unproven",
             Self::Down => "down",
             Self::Scheme => "scheme",
+            Self::Absent => "absent",
+            Self::Deleted => "deleted",
+            Self::StaleVersion => "stale_version",
+            Self::Forbidden => "forbidden",
+            Self::Unanswered => "unanswered",
             Self::LowerTier => "lower_tier",
             Self::OverBudget => "over_budget",
             Self::SlowStart => "slow_start",
@@ -85,6 +100,12 @@ impl Dropped {
     #[must_use]
     pub fn is_health(self) -> bool {
         matches!(self, Self::Unproven | Self::Down)
+    }
+
+    /// Whether it is about this film alone.
+    #[must_use]
+    pub fn is_presence(self) -> bool {
+        matches!(self, Self::Absent | Self::Deleted | Self::StaleVersion | Self::Forbidden | Self::Unanswered)
     }
 }
 
@@ -101,8 +122,10 @@ pub struct Facts {
     pub load: f64,
     /// The part of the budget that may be used now, (0, 1]: below 1 during slow start.
     pub budget_share: f64,
-    /// Why the node is out of the question, whatever its score.
+    /// Why the node is out of the question, whatever its score and whatever the film.
     pub dropped: Option<Dropped>,
+    /// Why it is out of the question for this film.
+    pub lacks: Option<Dropped>,
 }
 
 /// The fleet as the chooser sees it; facts are read only of the nodes that the scan reaches.
@@ -174,7 +197,7 @@ impl Scored {
         self.dropped.is_none() || self.is_full()
     }
 
-    fn is_before(&self, other: &Self) -> bool {
+    pub(super) fn is_before(&self, other: &Self) -> bool {
         let class = |scored: &Self| (scored.is_full(), scored.tier);
         class(self)
             .cmp(&class(other))
@@ -191,11 +214,17 @@ pub struct Ranking {
     pub best: SmallVec<[Scored; 4]>,
     /// The candidate at the least distance among all that were looked at, full ones included.
     pub nearest: Option<Scored>,
+    /// The best of those looked at that are out of the question only because of the film.
+    pub passed: Option<Scored>,
 }
 
 impl Ranking {
     fn offer(&mut self, scored: Scored, depth: usize) {
         if !scored.is_candidate() {
+            let is_passed = scored.dropped.is_some_and(Dropped::is_presence);
+            if is_passed && self.passed.as_ref().is_none_or(|passed| scored.is_before(passed)) {
+                self.passed = Some(scored);
+            }
             return;
         }
         let nearer = |than: &Scored| scored.distance_km.unwrap_or(0.0) < than.distance_km.unwrap_or(0.0);
@@ -297,7 +326,7 @@ fn score(
         load_ms,
         spread_ms: question.spread_ms * (1.0 - share),
         load: facts.load,
-        dropped: facts.dropped.or_else(full),
+        dropped: facts.dropped.or(facts.lacks).or_else(full),
         seed: facts.seed,
     }
 }

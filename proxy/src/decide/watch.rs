@@ -1,10 +1,15 @@
-//! Reads what is asked for out of a request line: a film, a preflight, or nothing of ours.
+//! Reads what is asked for out of a request line: a film or a file of its tree, a preflight, or nothing of ours.
 //!
-//! Nothing is normalised and nothing is decoded: under the prefix a path is one uuid, letter by letter,
-//! or it is refused. Whether the film exists, and which node has it, is decided elsewhere; the query string
-//! is never seen here.
+//! Nothing is normalised: under the prefix a path is one uuid, letter by letter, or it is refused. Where films
+//! are trees of files, the path of one file follows; that alone is percent-decoded (see `file`). Whether the
+//! film exists, and which node has it, is decided elsewhere; the query string is never seen here.
 
+mod file;
+
+use std::borrow::Cow;
 use std::{fmt, str::FromStr};
+
+pub use file::{PATH_BYTES_MAX, SEGMENT_BYTES_MAX};
 
 /// The two methods that ask for a film.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +42,7 @@ const DASHES_AT: [usize; 4] = [8, 13, 18, 23];
 impl Film {
     /// The film of these sixteen bytes, in the order they are written.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
@@ -174,12 +179,15 @@ pub struct RequestLine<'a> {
 }
 
 /// What a request is to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// A viewer wants this film.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked<'a> {
+    /// A viewer wants this film, or a file of its tree.
     Film {
         /// Which one.
         film: Film,
+        /// Where films are trees: the file's path below the film, percent-decoded, without a slash at either
+        /// end, at most [`PATH_BYTES_MAX`] bytes, no segment of which is empty, `.` or `..`. Otherwise empty.
+        path: Cow<'a, str>,
         /// By GET or HEAD.
         method: Method,
     },
@@ -192,7 +200,7 @@ pub enum Asked {
 /// Why a request under the prefix is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchRefusal {
-    /// The path is not exactly one uuid: 400.
+    /// The path is not exactly one uuid, or one uuid and the path of a file: 400.
     #[error(transparent)]
     Path(#[from] PathFault),
     /// Neither GET nor HEAD nor OPTIONS: 405 with `Allow` of [`ALLOW`].
@@ -206,7 +214,10 @@ pub enum WatchRefusal {
 /// The value of `Allow` beside a 405.
 pub const ALLOW: &str = "GET, HEAD, OPTIONS";
 
-/// What is wrong with a path under the prefix. The first that applies, in this order.
+/// What is wrong with a path under the prefix.
+///
+/// Of a path without a tree, and of the uuid before a file's path, the first that applies in this order. Of a
+/// file's path: bytes before segments before lengths, from the left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum PathFault {
     /// Nothing follows the prefix.
@@ -215,16 +226,16 @@ pub enum PathFault {
     /// A byte outside ASCII.
     #[error("the path holds bytes that are not ASCII")]
     NotAscii,
-    /// A `%`: nothing in a uuid needs it.
+    /// A `%` in what should be a uuid, where nothing needs it.
     #[error("the path is percent-encoded; a uuid is written plainly")]
     PercentEncoded,
-    /// `.` or `..` as a segment.
+    /// `.` or `..` as a segment, in a file's path also encoded or between blanks.
     #[error("the path holds a dot segment, and paths are not normalised here")]
     DotSegment,
     /// Two slashes in a row, the last one of the prefix included.
     #[error("the path holds an empty segment, and paths are not normalised here")]
     EmptySegment,
-    /// One segment and a slash behind it.
+    /// A slash behind all segments.
     #[error("the path ends in a slash")]
     TrailingSlash,
     /// More than one segment.
@@ -239,30 +250,66 @@ pub enum PathFault {
     /// Anything else.
     #[error("the path is not a uuid of 8-4-4-4-12 hexadecimal digits")]
     NotUuid,
+    /// Films are trees of files, and nothing follows the uuid.
+    #[error("films here are trees of files, and the path of a file is missing behind the uuid")]
+    NoFile,
+    /// An ASCII byte that no path of a URI holds plainly (RFC 3986 section 3.3).
+    #[error("the path holds a character that must be percent-encoded")]
+    NotPlain,
+    /// A `%` without two hexadecimal digits.
+    #[error("the path holds a % that two hexadecimal digits do not follow")]
+    BadEscape,
+    /// `%2F`: decoded it would be the end of a segment, which it is not.
+    #[error("the path holds a percent-encoded slash")]
+    EncodedSlash,
+    /// A backslash, plain or encoded: some stores and systems take it for a slash.
+    #[error("the path holds a backslash; segments are parted by slashes")]
+    Backslash,
+    /// A control character of ASCII or Unicode, plain or encoded; NUL is one of them.
+    #[error("the path holds a control character")]
+    Control,
+    /// No text once it is decoded.
+    #[error("the path is not UTF-8 once it is percent-decoded")]
+    NotUtf8,
+    /// A segment above [`SEGMENT_BYTES_MAX`].
+    #[error("a segment of the path is longer than {SEGMENT_BYTES_MAX} bytes")]
+    LongSegment,
+    /// Above [`PATH_BYTES_MAX`].
+    #[error("the path behind the uuid is longer than {PATH_BYTES_MAX} bytes")]
+    LongPath,
 }
 
-/// What the request asks for. `prefix` begins and ends with a slash.
+/// What the request asks for. `prefix` begins and ends with a slash; `tree` says that films are trees of files,
+/// so that behind the uuid a slash and the path of one file must follow.
 ///
-/// Checked in this order, the first that fails decides: the prefix, the path, the method, the body. So a
-/// path of the host is never refused here; a path that can never name a film is told so whatever the method;
-/// and DELETE with a body is a wrong method, which sending it without the body would not mend.
+/// Checked in this order, the first that fails decides: the prefix, the uuid, the file's path, the method, the
+/// body. So a path of the host is never refused here; a path that can never name a film is told so whatever
+/// the method; and DELETE with a body is a wrong method, which sending it without the body would not mend.
 ///
 /// # Errors
 /// A [`WatchRefusal`]; whether the connection survives it is for [`BodyFraming::after_answer`] to say.
-pub fn watch(request: &RequestLine<'_>, prefix: &str) -> Result<Asked, WatchRefusal> {
+pub fn watch<'a>(request: &RequestLine<'a>, prefix: &str, tree: bool) -> Result<Asked<'a>, WatchRefusal> {
     let Some(rest) = request.path.strip_prefix(prefix.as_bytes()) else {
         return Ok(Asked::NotMine);
     };
-    let film = film(rest)?;
+    let (film, path) = if tree { film_and_file(rest)? } else { (film(rest)?, Cow::Borrowed("")) };
     let asked = match request.method {
-        "GET" => Asked::Film { film, method: Method::Get },
-        "HEAD" => Asked::Film { film, method: Method::Head },
+        "GET" => Asked::Film { film, path, method: Method::Get },
+        "HEAD" => Asked::Film { film, path, method: Method::Head },
         "OPTIONS" => Asked::Preflight,
         _ => return Err(WatchRefusal::Method),
     };
     match request.body {
         BodyFraming::Empty => Ok(asked),
         BodyFraming::Present => Err(WatchRefusal::Body),
+    }
+}
+
+fn film_and_file(rest: &[u8]) -> Result<(Film, Cow<'_, str>), PathFault> {
+    match rest.iter().position(|byte| *byte == b'/') {
+        Some(0) => Err(PathFault::EmptySegment),
+        Some(slash) => Ok((film(&rest[..slash])?, file::path(&rest[slash + 1..])?)),
+        None => Err(film(rest).err().unwrap_or(PathFault::NoFile)),
     }
 }
 

@@ -21,6 +21,9 @@ const PROBE_BUCKETS_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 const FIRST_BYTE_BUCKETS_S: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
+/// What a node answered when it was asked whether it holds a film.
+const CHECKED: [&str; 5] = ["held", "absent", "deleted", "forbidden", "failed"];
+
 /// The word that stands for a node which an operator drains, whatever its health.
 const DRAINING: &str = "draining";
 
@@ -40,6 +43,7 @@ pub struct NodeFamilies {
     first_byte_seconds: HistogramVec,
     sent_bytes: IntCounterVec,
     resumes: IntCounterVec,
+    checks: IntCounterVec,
 }
 
 /// The handles of one node.
@@ -57,6 +61,8 @@ pub struct NodeMetrics {
     pub sent_bytes: IntCounter,
     /// Films that it failed, in the order of [`Failure::WORDS`].
     pub resumes: [IntCounter; Failure::WORDS.len()],
+    /// In the order of [`CHECKED`].
+    checks: [IntCounter; CHECKED.len()],
     /// Duration of answered health URLs.
     pub health_seconds: Histogram,
     /// Duration of answered signed probes.
@@ -153,6 +159,11 @@ impl NodeFamilies {
                 "Films that the node failed and that went on elsewhere, or later, or not at all, by why.",
                 &["from", "reason"],
             )?,
+            checks: counters(
+                "watchgate_presence_checks_total",
+                "Questions whether the node holds a film, by its answer.",
+                &["node", "result"],
+            )?,
         })
     }
 
@@ -169,6 +180,7 @@ impl NodeFamilies {
             first_byte_seconds: self.first_byte_seconds.with_label_values(&[node]),
             sent_bytes: self.sent_bytes.with_label_values(&[node]),
             resumes: Failure::WORDS.map(|word| self.resumes.with_label_values(&[node, word])),
+            checks: CHECKED.map(|word| self.checks.with_label_values(&[node, word])),
             health_seconds: self.probe_seconds.with_label_values(&[node, "health"]),
             signed_seconds: self.probe_seconds.with_label_values(&[node, "signed"]),
             up: self.up.with_label_values(&[node]),
@@ -232,6 +244,18 @@ impl NodeMetrics {
             State::Down => self.to_down.inc(),
             State::Unproven => {}
         }
+    }
+
+    /// Counts a question whether the node holds a film; `None`: it does.
+    pub fn count_check(&self, failure: Option<Failure>) {
+        let at = match failure {
+            None => 0,
+            Some(Failure::Absent) => 1,
+            Some(Failure::Deleted) => 2,
+            Some(Failure::Forbidden) => 3,
+            Some(_) => 4,
+        };
+        self.checks[at].inc();
     }
 
     /// Counts a failed probe.

@@ -21,6 +21,11 @@ impl Gate {
     pub fn object_changed(&self, key: &str, kind: Kind) {
         self.events.taken[kind as usize].inc();
         tracing::debug!(key, kind = kind.as_str(), "a bucket event");
+        if kind != Kind::Other
+            && let Some(finder) = &self.finder
+        {
+            finder.ask_again(&self.snapshot.load_full(), key);
+        }
     }
 
     /// A webhook was turned away.

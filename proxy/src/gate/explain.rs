@@ -7,16 +7,21 @@ use std::net::IpAddr;
 use watchgate_config::Mode;
 
 use super::Gate;
+use super::choose::{Among, Chooser};
 use super::report::state_word;
-use super::serve::{self, choose, group_key};
+use super::serve::Size;
+use crate::catalog::Look;
 use crate::clock::rfc3339;
 use crate::decide::client::{AddressFrom, Scheme, Viewer};
-use crate::decide::decision::{Decision, NodeView, PlaceView, ViewerView};
-use crate::decide::plan::Plan;
-use crate::decide::rank::{Dropped, Scored, Tier, score_all};
+use crate::decide::decision::{Decision, NodeView, PlaceView, PresenceView, ViewerView};
+use crate::decide::plan::{Plan, Why};
+use crate::decide::presence::Known;
+use crate::decide::rank::{Dropped, Ranking, Scored, Tier};
+use crate::decide::resume::NoFilm;
 use crate::decide::watch::{Film, Method};
-use crate::state::Snapshot;
+use crate::refusal::Refusal;
 use crate::state::places::Sited;
+use crate::state::{Snapshot, Unknown};
 
 /// What an operator wants explained.
 #[derive(Clone, Copy, Debug)]
@@ -33,39 +38,89 @@ pub struct Ask {
     pub mode: Option<Mode>,
 }
 
+/// Asks the catalog and the nodes about the film as the viewer's request would.
+pub(super) async fn look_for(gate: &Gate, ask: &Ask) {
+    if gate.catalog.look(&ask.film, "") == Look::Ask {
+        // What it says, or that it says nothing, is found by looking again.
+        let _ = gate.catalog.ask(&ask.film).await;
+    }
+    let (Some(finder), Look::Key(key)) = (&gate.finder, gate.catalog.look(&ask.film, "")) else { return };
+    let snapshot = gate.snapshot.load_full();
+    let entry = finder.presence.entry(&key);
+    finder.find(&snapshot, &chooser(gate, &snapshot, ask), &entry, Size::Film).await;
+    finder.fill(&snapshot, &entry);
+}
+
 pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     let snapshot = gate.snapshot.load();
-    let address = ask.address.to_canonical();
-    let mode = ask.mode.unwrap_or(snapshot.config.watch.mode);
-    let (scheme, served) = match mode {
-        Mode::Redirect => (ask.scheme, "redirect"),
-        // The gate reaches nodes its own way.
-        Mode::Stream => (Scheme::Http, "stream"),
+    let (key, no_film) = match gate.catalog.look(&ask.film, "") {
+        Look::Key(key) => (key, None),
+        Look::Unknown => (String::new(), Some(NoFilm::Unknown)),
+        Look::Ask => (String::new(), Some(NoFilm::NoAnswer)),
     };
-    let viewer = Viewer { address: Some(address), from: AddressFrom::Peer, scheme };
-    let (plan, _) = choose(gate, &snapshot, &viewer, &ask.film, snapshot.fleet.nodes.len());
-    let site = snapshot.places.site(viewer.address);
-    let scored = score_all(
-        &site.question(group_key(viewer.address, &ask.film)),
-        &serve::view(gate, &snapshot, &site, &viewer),
-    );
+    let entry = gate.finder.as_ref().and_then(|finder| finder.presence.find(&key));
+    let known = entry.as_ref().map(|entry| entry.known());
+    let known = known.as_ref().map(|known| &***known);
+    let mode = mode(&snapshot, ask);
+    let chooser = chooser(gate, &snapshot, ask);
+    let unknown = if mode == Mode::Stream { Unknown::Tried } else { Unknown::Taken };
+    let among = Among { unknown, ..Among::hopeful(known, chooser.now_ms()) };
+    let plan = match no_film {
+        Some(_) => Plan { ranking: Ranking::default(), why: Why::OnlyHolder },
+        None => planned(&chooser, among, mode, snapshot.fleet.nodes.len()),
+    };
+    let reason = match (no_film, plan.winner(), &gate.finder) {
+        (Some(why), ..) => Refusal::NoFilm { why, retry_after_s: 0 }.label(),
+        (None, None, Some(finder)) if plan.is_film_missing() => {
+            let why = finder.no_film(&snapshot, entry.as_deref());
+            Refusal::NoFilm { why, retry_after_s: 0 }.label()
+        }
+        _ => plan.why.as_str(),
+    };
     let id = |scored: &Scored| snapshot.fleet.nodes[scored.node].config.id.to_string();
-    let watch = &snapshot.config.watch;
+    let shown = Shown { gate, snapshot: &snapshot, known };
     Decision {
         at: rfc3339(gate.clock.unix_ms()),
         film: ask.film.to_string(),
-        key: watch.object.key(ask.film.as_bytes(), ""),
+        key,
         method: ask.method.as_str().to_owned(),
         mode: mode.as_str().to_owned(),
-        viewer: ViewerView { address: Some(address.to_string()), from: "asked".to_owned() },
-        place: place(site.sited()),
-        policy: watch.all_down.as_str().to_owned(),
-        outcome: if plan.winner().is_some() { served } else { "refused" }.to_owned(),
-        reason: plan.why.as_str().to_owned(),
+        viewer: ViewerView {
+            address: Some(ask.address.to_canonical().to_string()),
+            from: "asked".to_owned(),
+        },
+        place: place(chooser.site().sited()),
+        policy: snapshot.config.watch.all_down.as_str().to_owned(),
+        outcome: if plan.winner().is_some() { mode.as_str() } else { "refused" }.to_owned(),
+        reason: reason.to_owned(),
         chosen: plan.winner().map(id),
         alternates: plan.ranking.best.iter().skip(1).map(id).collect(),
-        nodes: nodes(&snapshot, &plan, &scored),
+        nodes: shown.nodes(&plan, &chooser.all(among)),
     }
+}
+
+/// As an answer is planned.
+fn planned(chooser: &Chooser<'_>, among: Among<'_>, mode: Mode, nodes: usize) -> Plan {
+    let (plan, _) = chooser.plan(among, nodes);
+    if mode == Mode::Redirect && plan.is_film_missing() {
+        let undrained = chooser.plan(Among { take_draining: true, ..among }, nodes).0;
+        return if undrained.winner().is_some() { undrained } else { plan };
+    }
+    plan
+}
+
+fn mode(snapshot: &Snapshot, ask: &Ask) -> Mode {
+    ask.mode.unwrap_or(snapshot.config.watch.mode)
+}
+
+fn chooser<'a>(gate: &'a Gate, snapshot: &'a Snapshot, ask: &Ask) -> Chooser<'a> {
+    let scheme = match mode(snapshot, ask) {
+        Mode::Redirect => ask.scheme,
+        // The gate reaches nodes its own way.
+        Mode::Stream => Scheme::Http,
+    };
+    let viewer = Viewer { address: Some(ask.address.to_canonical()), from: AddressFrom::Peer, scheme };
+    Chooser { gate, snapshot, viewer, film: ask.film }
 }
 
 fn place(sited: &Sited) -> PlaceView {
@@ -81,31 +136,42 @@ fn place(sited: &Sited) -> PlaceView {
     }
 }
 
-/// Those in the order of the plan first, then those out of the question.
-fn nodes(snapshot: &Snapshot, plan: &Plan, scored: &[Scored]) -> Vec<NodeView> {
-    let best = plan.winner().map(|winner| winner.tier);
-    let rank_of = |node: usize| plan.ranking.best.iter().position(|ranked| ranked.node == node);
-    let mut order: Vec<&Scored> = scored.iter().collect();
-    order.sort_by_key(|scored| rank_of(scored.node).unwrap_or(usize::MAX));
-    order.into_iter().map(|scored| view(snapshot, scored, rank_of(scored.node), best)).collect()
+/// What nodes are shown by.
+struct Shown<'a> {
+    gate: &'a Gate,
+    snapshot: &'a Snapshot,
+    known: Option<&'a Known>,
 }
 
-fn view(snapshot: &Snapshot, scored: &Scored, rank: Option<usize>, best: Option<Tier>) -> NodeView {
-    let node = &snapshot.fleet.nodes[scored.node];
-    let lower = best.filter(|best| scored.tier > *best).map(|_| Dropped::LowerTier);
-    NodeView {
-        id: node.config.id.to_string(),
-        state: state_word(node).to_owned(),
-        since: rfc3339(node.live.report.load().since_ms),
-        tier: scored.tier.as_str().to_owned(),
-        distance_km: scored.distance_km.map(|km| round(f64::from(km))),
-        cost_ms: round(scored.cost_ms),
-        spread_ms: round(scored.spread_ms),
-        score_ms: round(scored.score_ms()),
-        rank: rank.map(|rank| rank + 1),
-        load: round(scored.load * 100.0) / 100.0,
-        presence: None,
-        dropped: scored.dropped.or(lower).map(|dropped| dropped.as_str().to_owned()),
+impl Shown<'_> {
+    /// Those in the order of the plan first, then those out of the question.
+    fn nodes(&self, plan: &Plan, scored: &[Scored]) -> Vec<NodeView> {
+        let best = plan.winner().map(|winner| winner.tier);
+        let rank_of = |node: usize| plan.ranking.best.iter().position(|ranked| ranked.node == node);
+        let mut order: Vec<&Scored> = scored.iter().collect();
+        order.sort_by_key(|scored| rank_of(scored.node).unwrap_or(usize::MAX));
+        order.into_iter().map(|scored| self.node(scored, rank_of(scored.node), best)).collect()
+    }
+
+    fn node(&self, scored: &Scored, rank: Option<usize>, best: Option<Tier>) -> NodeView {
+        let node = &self.snapshot.fleet.nodes[scored.node];
+        let lower = best.filter(|best| scored.tier > *best).map(|_| Dropped::LowerTier);
+        let now_ms = self.gate.clock.now_ms();
+        let word = self.known.and_then(|known| known.word(scored.node));
+        NodeView {
+            id: node.config.id.to_string(),
+            state: state_word(node).to_owned(),
+            since: rfc3339(node.live.report.load().since_ms),
+            tier: scored.tier.as_str().to_owned(),
+            distance_km: scored.distance_km.map(|km| round(f64::from(km))),
+            cost_ms: round(scored.cost_ms),
+            spread_ms: round(scored.spread_ms),
+            score_ms: round(scored.score_ms()),
+            rank: rank.map(|rank| rank + 1),
+            load: round(scored.load * 100.0) / 100.0,
+            presence: word.map(|word| PresenceView::of(word, now_ms)),
+            dropped: scored.dropped.or(lower).map(|dropped| dropped.as_str().to_owned()),
+        }
     }
 }
 

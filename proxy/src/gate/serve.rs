@@ -3,7 +3,7 @@
 //! Everything up to the write is a plain function of the request and the snapshot: no await, no lock.
 //! Absent on purpose: rules. What a path, an address or a node means is decided in `decide`.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -12,20 +12,22 @@ use http::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderName, ORIGIN, TRANSFER_EN
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora_proxy::Session;
+use watchgate_config::Mode;
 
-use super::{Gate, Outcome, stream};
+use super::{Gate, Outcome, link, stream};
 use crate::access_log::{Line, Passage};
-use crate::answer::{Answer, Asking, WATCHGATE_DECISION, X_REQUEST_ID, redirect, refuse};
+use crate::answer::{Answer, Asking, X_REQUEST_ID, refuse};
+use crate::catalog::Look;
 use crate::clock::millis;
-use crate::decide::plan::{Plan, Why, last_resort, plan};
-use crate::decide::rank::{Ranking, viewer_key};
+use crate::config;
+use crate::decide::media::is_manifest;
+use crate::decide::plan::{Plan, Why};
+use crate::decide::resume::NoFilm;
 use crate::decide::watch::{Asked, BodyFraming, Connection, Film, Method, RequestLine, watch};
 use crate::decide::{accept, client};
 use crate::fleet::Node;
 use crate::refusal::Refusal;
-use crate::sign::{DayKey, LinkTime, lifetime_s, link_time};
-use crate::state::places::{PlaceFrom, Site};
-use crate::state::{Snapshot, View};
+use crate::state::Snapshot;
 
 use super::request_id::RequestId;
 
@@ -43,6 +45,7 @@ pub(super) struct Arrival {
 
 /// What became of it, in the words of metrics and access line.
 pub(super) struct Told {
+    pub(super) mode: Mode,
     pub(super) film: Option<Film>,
     pub(super) outcome: &'static str,
     pub(super) reason: &'static str,
@@ -51,9 +54,9 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// The viewer went away before there was an answer.
-    pub(super) fn viewer_left() -> Self {
-        Self { film: None, outcome: "viewer_left", reason: "viewer_left", node: None, passage: None }
+    /// Of no node.
+    pub(super) fn plain(mode: Mode, film: Option<Film>, outcome: &'static str, reason: &'static str) -> Self {
+        Self { mode, film, outcome, reason, node: None, passage: None }
     }
 }
 
@@ -63,7 +66,8 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
     let head = session.req_header();
     let body = framing(session, head);
     let line = RequestLine { method: head.method.as_str(), path: path(head), body };
-    let asked = watch(&line, &snapshot.config.watch.prefix);
+    let watched = &snapshot.config.watch;
+    let asked = watch(&line, &watched.prefix, watched.object.has_path());
     if asked == Ok(Asked::NotMine) {
         return Ok(Outcome::NotMine);
     }
@@ -71,15 +75,70 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
     let asked = asked
         .map_err(Refusal::from)
         .and_then(|asked| if has_host(head) { Ok(asked) } else { Err(Refusal::Host) });
-    if let (Ok(Asked::Film { film, method }), Some(engine)) = (asked, &gate.engine) {
-        let wanted = Wanted { film, method, wants_json: accept::wants_json(lines(head, &ACCEPT)) };
-        if !wanted.wants_json {
-            // In a box of its own: a redirect must not pay for the size of a film's future.
-            return Box::pin(stream::film(gate, &snapshot, engine, session, &arrival, wanted)).await;
+    if let Ok(Asked::Film { film, path, method }) = &asked {
+        let wants_json = accept::wants_json(lines(head, &ACCEPT));
+        let (film, method, mode) = (*film, *method, mode(watched, path));
+        let size = if path.is_empty() || is_manifest(path) { Size::Film } else { Size::Part };
+        let key = match gate.catalog.look(&film, path) {
+            Look::Key(key) => Ok(key),
+            Look::Unknown => Err(NoFilm::Unknown),
+            Look::Ask => Box::pin(ask_catalog(gate, film, path)).await,
+        };
+        match key {
+            Ok(key) => {
+                let wanted = Wanted { film, key, method, mode, wants_json, size };
+                return film_request(gate, &snapshot, session, &arrival, wanted).await;
+            }
+            Err(why) => {
+                let refusal = Refusal::NoFilm { why, retry_after_s: retry_after_s(&snapshot) };
+                let asking = arrival.asking(&snapshot, &head.headers, method == Method::Head);
+                let (answer, told) = refused(gate, &arrival, &asking, refusal, (mode, Some(film)))?;
+                write(gate, &snapshot, session, answer, &arrival, told).await?;
+                return Ok(Outcome::Answered);
+            }
         }
     }
-    let (answer, told) = answer(gate, &snapshot, head, &arrival, asked)?;
+    let (answer, told) = answer(gate, &snapshot, head, &arrival, &asked)?;
     write(gate, &snapshot, session, answer, &arrival, told).await?;
+    Ok(Outcome::Answered)
+}
+
+/// The key of a film that has to be asked for. The database's silence is no word about the film.
+async fn ask_catalog(gate: &Gate, film: Film, path: &str) -> std::result::Result<String, NoFilm> {
+    gate.catalog.ask(&film).await.map_err(|_| NoFilm::NoAnswer)?;
+    match gate.catalog.look(&film, path) {
+        Look::Key(key) => Ok(key),
+        Look::Unknown => Err(NoFilm::Unknown),
+        Look::Ask => Err(NoFilm::NoAnswer),
+    }
+}
+
+/// How a film, or a file of its tree, reaches the viewer. A manifest names its segments by where it came from, and they
+/// have to come back to the gate.
+fn mode(watched: &config::Watch, path: &str) -> Mode {
+    match path {
+        "" => watched.mode,
+        path if is_manifest(path) => Mode::Stream,
+        _ => watched.segments,
+    }
+}
+
+async fn film_request(
+    gate: &Gate,
+    snapshot: &Arc<Snapshot>,
+    session: &mut Session,
+    arrival: &Arrival,
+    wanted: Wanted,
+) -> Result<Outcome> {
+    if let (Mode::Stream, false, Some(engine)) = (wanted.mode, wanted.wants_json, &gate.engine) {
+        // In a box of its own: a redirect must not pay for the size of a film's future.
+        return Box::pin(stream::film(gate, snapshot, engine, session, arrival, wanted)).await;
+    }
+    let (answer, told) = match link::answer(gate, snapshot, session.req_header(), arrival, &wanted)? {
+        Some(answered) => answered,
+        None => Box::pin(link::answer_asked(gate, snapshot, session.req_header(), arrival, &wanted)).await?,
+    };
+    write(gate, snapshot, session, answer, arrival, told).await?;
     Ok(Outcome::Answered)
 }
 
@@ -88,7 +147,7 @@ pub(super) async fn not_found(gate: &Gate, session: &mut Session) -> Result<()> 
     let snapshot = gate.snapshot.load_full();
     let head = session.req_header();
     let arrival = arrival(gate, &snapshot, session, framing(session, head));
-    let (answer, told) = answer(gate, &snapshot, head, &arrival, Err(Refusal::NotFound))?;
+    let (answer, told) = answer(gate, &snapshot, head, &arrival, &Err(Refusal::NotFound))?;
     write(gate, &snapshot, session, answer, &arrival, told).await
 }
 
@@ -157,22 +216,19 @@ fn answer(
     snapshot: &Snapshot,
     head: &RequestHeader,
     arrival: &Arrival,
-    asked: Result<Asked, Refusal>,
+    asked: &Result<Asked<'_>, Refusal>,
 ) -> Result<(Answer, Told)> {
     let asking = arrival.asking(snapshot, &head.headers, head.method == http::Method::HEAD);
-    match asked {
-        Ok(Asked::Film { film, method }) => {
-            let wants_json = accept::wants_json(lines(head, &ACCEPT));
-            film_answer(gate, snapshot, arrival, &asking, &Wanted { film, method, wants_json })
-        }
+    let mode = snapshot.config.watch.mode;
+    match *asked {
         Ok(Asked::Preflight) => {
             gate.metrics.preflight.inc();
-            let told =
-                Told { film: None, outcome: "preflight", reason: "preflight", node: None, passage: None };
-            Ok((asking.preflight()?, told))
+            Ok((asking.preflight()?, Told::plain(mode, None, "preflight", "preflight")))
         }
-        Ok(Asked::NotMine) => refused(gate, arrival, &asking, Refusal::NotFound, None),
-        Err(refusal) => refused(gate, arrival, &asking, refusal, None),
+        Ok(Asked::NotMine | Asked::Film { .. }) => {
+            refused(gate, arrival, &asking, Refusal::NotFound, (mode, None))
+        }
+        Err(refusal) => refused(gate, arrival, &asking, refusal, (mode, None)),
     }
 }
 
@@ -191,133 +247,35 @@ pub(super) fn refused(
     arrival: &Arrival,
     asking: &Asking<'_>,
     refusal: Refusal,
-    film: Option<Film>,
+    (mode, film): (Mode, Option<Film>),
 ) -> Result<(Answer, Told)> {
     if refusal != Refusal::NotFound {
         gate.metrics.refused(refusal);
     }
     let close = arrival.body.after_answer() == Connection::Close;
-    let told = Told { film, outcome: "refused", reason: refusal.label(), node: None, passage: None };
+    let told = Told::plain(mode, film, "refused", refusal.label());
     Ok((refuse::refuse(refusal, asking, close)?, told))
 }
 
-#[derive(Clone, Copy)]
+/// What a viewer wants.
 pub(super) struct Wanted {
     pub(super) film: Film,
+    /// Its object key.
+    pub(super) key: String,
     pub(super) method: Method,
-    wants_json: bool,
+    /// How it reaches the viewer.
+    pub(super) mode: Mode,
+    pub(super) wants_json: bool,
+    pub(super) size: Size,
 }
 
-fn film_answer(
-    gate: &Gate,
-    snapshot: &Snapshot,
-    arrival: &Arrival,
-    asking: &Asking<'_>,
-    wanted: &Wanted,
-) -> Result<(Answer, Told)> {
-    let (plan, from) = choose(gate, snapshot, &arrival.viewer, &wanted.film, 1);
-    gate.metrics.located(from);
-    let Some(winner) = plan.winner() else {
-        let refusal = Refusal::NoNode { retry_after_s: retry_after_s(snapshot) };
-        return refused(gate, arrival, asking, refusal, Some(wanted.film));
-    };
-    let node = &snapshot.fleet.nodes[winner.node];
-    let time = link_time_at(snapshot, arrival.unix_ms);
-    let url = sign_link(snapshot, node, &wanted.film, wanted.method, time);
-    let link = redirect::Link {
-        url: &url,
-        method: wanted.method,
-        film: &wanted.film,
-        node: node.config.id.as_str(),
-        expires_at_s: time.expires_at_s(),
-    };
-    node.live.count_sent();
-    let (mut answer, outcome) = if wanted.wants_json {
-        gate.metrics.linked(plan.why);
-        node.metrics.link.inc();
-        (redirect::link(&link, asking)?, "link")
-    } else {
-        gate.metrics.redirected(plan.why);
-        node.metrics.redirect.inc();
-        (redirect::redirect(&link, asking)?, "redirect")
-    };
-    if snapshot.config.watch.decision_header {
-        answer.head.insert_header(WATCHGATE_DECISION, decision_header(node, &plan, winner.node, plan.why))?;
-    }
-    gate.metrics.decision_seconds.observe(arrival.began.elapsed().as_secs_f64());
-    let told = Told {
-        film: Some(wanted.film),
-        outcome,
-        reason: plan.why.as_str(),
-        node: Some(winner.node),
-        passage: None,
-    };
-    Ok((answer, told))
-}
-
-/// The choice for one viewer, and where the viewer's place comes from: `explain` and every answer take it here.
-pub(super) fn choose(
-    gate: &Gate,
-    snapshot: &Snapshot,
-    viewer: &client::Viewer,
-    film: &Film,
-    depth: usize,
-) -> (Plan, PlaceFrom) {
-    let site = snapshot.places.site(viewer.address);
-    let question = site.question(group_key(viewer.address, film));
-    let plan = plan(&question, &view(gate, snapshot, &site, viewer), snapshot.policy, depth);
-    (plan, site.sited().from)
-}
-
-/// The order for a film that everybody of [`choose`] has failed.
-pub(super) fn choose_anyway(
-    gate: &Gate,
-    snapshot: &Snapshot,
-    viewer: &client::Viewer,
-    film: &Film,
-    depth: usize,
-) -> Ranking {
-    let site = snapshot.places.site(viewer.address);
-    let question = site.question(group_key(viewer.address, film));
-    last_resort(&question, &view(gate, snapshot, &site, viewer), depth)
-}
-
-/// The fleet as this viewer's choice sees it now.
-pub(super) fn view<'a>(
-    gate: &Gate,
-    snapshot: &'a Snapshot,
-    site: &'a Site<'a>,
-    viewer: &client::Viewer,
-) -> View<'a> {
-    View {
-        snapshot,
-        site,
-        now_ms: gate.clock.now_ms(),
-        https_only: viewer.scheme == client::Scheme::Https,
-        assume_up: gate.assume_up,
-    }
-}
-
-/// The hash of viewer group and film; viewers without an address are one group.
-pub(super) fn group_key(address: Option<IpAddr>, film: &Film) -> u64 {
-    viewer_key(address.map_or(0, |address| client::group(address).as_u64()), film.as_bytes())
-}
-
-fn link_time_at(snapshot: &Snapshot, unix_ms: u64) -> LinkTime {
-    let watch = &snapshot.config.watch;
-    link_time(unix_ms / 1000, watch.link_window.as_secs(), lifetime_s(watch.link_lifetime, None))
-}
-
-fn sign_link(snapshot: &Snapshot, node: &Node, film: &Film, method: Method, time: LinkTime) -> String {
-    let key = snapshot.config.watch.object.key(film.as_bytes(), "");
-    let keys = node.live.keys.load();
-    if let Some(day) = keys.at(time.signed_at_s()) {
-        return node.link.presign(day, method, &key, None, time);
-    }
-    // Only while the task that keeps the keys has not run yet after midnight: a few microseconds more.
-    let secret = node.config.secret_key.expose();
-    let day = DayKey::derive(secret, time.signed_at_s(), &snapshot.config.bucket.region);
-    node.link.presign(&day, method, &key, None, time)
+/// How much is wanted at a time, and so how often something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// A film, or what names its parts: whoever holds it is worth knowing everywhere.
+    Film,
+    /// A part of a film's tree: one of hundreds, each wanted once.
+    Part,
 }
 
 /// By then a node that answers again has been taken back: `rise` rounds of probes, within 1 to 10 seconds.
@@ -378,7 +336,7 @@ pub(super) fn tell(
         body_bytes,
         duration_us: u64::try_from(arrival.began.elapsed().as_micros()).unwrap_or(u64::MAX),
         film: told.film,
-        mode: Some(snapshot.config.watch.mode.as_str()),
+        mode: Some(told.mode.as_str()),
         outcome: told.outcome,
         reason: told.reason,
         node: told.node.map(|node| snapshot.fleet.nodes[node].config.id.as_str()),

@@ -8,22 +8,24 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
-use super::serve::{
-    Arrival, Told, Wanted, choose, choose_anyway, decision_header, refused, retry_after_s, tell, write,
-};
+use super::choose::Chooser;
+use super::serve::{Arrival, Size, Told, Wanted, decision_header, refused, retry_after_s, tell, write};
+use super::usher::{Foreseen, Usher};
 use super::{Gate, Outcome};
 use crate::access_log::Passage;
 use crate::answer::film::{self, About, Reply};
-use crate::answer::pump::{Among, Begun, End, Engine, NODES_USUAL, Nodes, Pump, Sent, Show, gone};
+use crate::answer::pump::{Begun, End, Engine, Pump, Sent, Show, gone};
 use crate::answer::{Answer, WATCHGATE_DECISION};
 use crate::config;
 use crate::decide::client::{Scheme, Viewer};
+use crate::decide::media::is_manifest;
 use crate::decide::plan::{Plan, Why};
-use crate::decide::resume::Failure;
+use crate::decide::resume::{Failure, NoFilm};
 use crate::decide::watch::Method;
 use crate::fleet::Fleet;
 use crate::refusal::Refusal;
@@ -41,37 +43,29 @@ struct Ready {
 /// Streams a film to the viewer, or refuses it.
 pub(super) async fn film(
     gate: &Gate,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     engine: &Arc<Engine>,
     session: &mut Session,
     arrival: &Arrival,
     wanted: Wanted,
 ) -> Result<Outcome> {
-    let key: Arc<str> = snapshot.config.watch.object.key(wanted.film.as_bytes(), "").into();
-    let (viewer, everybody) = (reached(arrival.viewer), snapshot.fleet.nodes.len());
-    let region: Arc<str> = snapshot.config.bucket.region.as_str().into();
-    let order = |among: Among| -> Nodes {
-        let ranking = match among {
-            Among::Best => choose(gate, snapshot, &viewer, &wanted.film, NODES_USUAL).0.ranking,
-            Among::All => choose(gate, snapshot, &viewer, &wanted.film, everybody).0.ranking,
-            Among::Everybody => choose_anyway(gate, snapshot, &viewer, &wanted.film, everybody),
-        };
-        ranking.best.iter().map(|scored| scored.node).collect()
-    };
+    let key: Arc<str> = wanted.key.as_str().into();
+    let chooser = Chooser { gate, snapshot, viewer: reached(arrival.viewer), film: wanted.film };
+    let usher = Usher { chooser, snapshot, key: &key };
     let mut pump = Pump::new(Show {
         engine,
         config: &snapshot.config.stream,
         fleet: &snapshot.fleet,
-        region: &region,
+        region: &snapshot.region,
         key: &key,
-        order: &order,
+        guide: &usher,
     });
     // What comes while the film runs is the next request, and not a reason to close the connection. The session has to
     // have read to the end of this one first, or it would lose what came early.
     let _ = session.as_downstream_mut().is_body_done();
     session.as_downstream_mut().set_pipelining_enabled(true);
-    let Some(ready) = ready(gate, snapshot, session, arrival, wanted, &mut pump, &key).await? else {
-        let told = Told { film: Some(wanted.film), ..Told::viewer_left() };
+    let Some(ready) = ready(&usher, session, arrival, &wanted, &mut pump).await? else {
+        let told = Told::plain(wanted.mode, Some(wanted.film), "viewer_left", "viewer_left");
         gate.metrics.viewer_left.inc();
         tell(gate, snapshot, session, arrival, &told, 0);
         return viewer_left();
@@ -129,43 +123,38 @@ fn viewer_left<T>() -> Result<T> {
 
 /// Asks nodes for the film until it is known, and decides the answer. Nothing is written yet. `None`: the viewer left.
 async fn ready(
-    gate: &Gate,
-    snapshot: &Snapshot,
+    usher: &Usher<'_>,
     session: &mut Session,
     arrival: &Arrival,
-    wanted: Wanted,
+    wanted: &Wanted,
     pump: &mut Pump<'_>,
-    key: &str,
 ) -> Result<Option<Ready>> {
+    let (gate, snapshot) = (usher.chooser.gate, usher.snapshot);
     // A copy: the session watches for the viewer's leaving meanwhile.
     let fields = session.req_header().headers.clone();
     let asking = arrival.asking(snapshot, &fields, wanted.method == Method::Head);
     let refuse = |refusal| {
-        let (answer, told) = refused(gate, arrival, &asking, refusal, Some(wanted.film))?;
+        let (answer, told) = refused(gate, arrival, &asking, refusal, (wanted.mode, Some(wanted.film)))?;
         Ok(Some(Ready { answer, told, begun: None, bytes: (0, 0) }))
     };
-    let (plan, from) = choose(gate, snapshot, &reached(arrival.viewer), &wanted.film, NODES_USUAL);
-    gate.metrics.located(from);
+    let foreseen = usher.foresee();
+    gate.metrics.located(foreseen.from);
     gate.metrics.decision_seconds.observe(arrival.began.elapsed().as_secs_f64());
-    if plan.winner().is_none() {
-        return refuse(Refusal::NoNode { retry_after_s: retry_after_s(snapshot) });
+    let begun = match begin(usher, session, arrival, wanted, pump, &fields, &foreseen).await {
+        Some(Ok(begun)) => begun,
+        Some(Err(refusal)) => return refuse(refusal),
+        None => return Ok(None),
+    };
+    if wanted.size == Size::Film {
+        usher.fill();
     }
-    let ask = film::first_ask(wanted.method, &fields, |at, left| pump.first_window(at, left));
-    let begun = tokio::select! {
-        biased;
-        begun = pump.begin(ask) => begun,
-        () = gone(session) => return Ok(None),
-    };
-    let begun = match begun {
-        Ok(begun) => begun,
-        Err(why) => return refuse(Refusal::NoFilm { why, retry_after_s: retry_after_s(snapshot) }),
-    };
-    let reply = film::reply(wanted.method, &fields, &begun.film, arrival.unix_ms / 1000);
+    let plan = foreseen.plan;
+    let reply = reply_to(wanted, &fields, &begun, arrival);
     if let Reply::Refused(refusal) = reply {
         return refuse(refusal);
     }
     let about = About {
-        key,
+        key: &wanted.key,
         content_type: begun.content_type.as_deref(),
         config: &snapshot.config.stream,
         waited: arrival.began.elapsed(),
@@ -173,7 +162,9 @@ async fn ready(
     let mut parts = film::head(reply, &begun.film, &about, &asking)?;
     let node = &snapshot.fleet.nodes[begun.node];
     let why = why(&plan, pump, begun.node);
-    node.metrics.first_byte_seconds.observe(begun.took.as_secs_f64());
+    if let Some(took) = begun.took {
+        node.metrics.first_byte_seconds.observe(took.as_secs_f64());
+    }
     if snapshot.config.watch.decision_header {
         let value = decision_header(node, &plan, begun.node, why);
         parts.headers.insert(WATCHGATE_DECISION, crate::answer::field(&value)?);
@@ -188,16 +179,61 @@ async fn ready(
     gate.metrics.streamed(why, outcome == "stream");
     let part = if let Reply::Part(part) = reply { Some((part.first(), part.last())) } else { None };
     let passage = Passage { range: part, first_byte: Some(about.waited), resumes: String::new() };
-    let told = Told {
-        film: Some(wanted.film),
-        outcome,
-        reason: why.as_str(),
-        node: Some(begun.node),
-        passage: Some(passage),
-    };
+    let told = Told::plain(wanted.mode, Some(wanted.film), outcome, why.as_str());
+    let told = Told { node: Some(begun.node), passage: Some(passage), ..told };
     let answer = Answer { head: Box::new(parts.into()), body: Bytes::new(), close: false };
     let bytes = if wanted.method == Method::Head { (0, 0) } else { reply.bytes(&begun.film) };
     Ok(Some(Ready { answer, told, begun: Some(begun), bytes }))
+}
+
+/// The film as a node has it, or as one is known to have it where nothing more is needed. `None`: the viewer left.
+async fn begin(
+    usher: &Usher<'_>,
+    session: &mut Session,
+    arrival: &Arrival,
+    wanted: &Wanted,
+    pump: &mut Pump<'_>,
+    fields: &HeaderMap,
+    foreseen: &Foreseen,
+) -> Option<Result<Begun, Refusal>> {
+    let snapshot = usher.snapshot;
+    let retry_after_s = retry_after_s(snapshot);
+    let no_film = |why| Some(Err(Refusal::NoFilm { why, retry_after_s }));
+    let plan = &foreseen.plan;
+    if plan.winner().is_none() && !plan.is_film_missing() {
+        return Some(Err(Refusal::NoNode { retry_after_s }));
+    }
+    let ask = film::first_ask(wanted.method, fields, |at, left| pump.first_window(at, left));
+    if let (Some(version), Some(winner)) = (&foreseen.known, plan.winner())
+        && ask.is_head()
+        && !is_manifest(&wanted.key)
+    {
+        let begun = Begun::remembered(version, winner.node);
+        // What bytes follow has to come from a node that has them now.
+        let is_bare = || reply_to(wanted, fields, &begun, arrival).bytes(&begun.film) == (0, 0);
+        if wanted.method == Method::Head || is_bare() {
+            return Some(Ok(begun));
+        }
+    }
+    let _turn = match usher.finder().filter(|_| foreseen.known.is_none()) {
+        Some(finder) => match finder.turn(snapshot.config.stream.first_byte_timeout).await {
+            Some(turn) => Some(turn),
+            None => return no_film(NoFilm::NoAnswer),
+        },
+        None => None,
+    };
+    tokio::select! {
+        biased;
+        begun = pump.begin(ask) => match begun {
+            Ok(begun) => Some(Ok(begun)),
+            Err(why) => no_film(why),
+        },
+        () = gone(session) => None,
+    }
+}
+
+fn reply_to(wanted: &Wanted, fields: &HeaderMap, begun: &Begun, arrival: &Arrival) -> Reply {
+    film::reply(wanted.method, fields, &begun.film, arrival.unix_ms / 1000)
 }
 
 /// The viewer as the choice has to see it: the gate reaches nodes its own way, whatever the viewer's scheme.

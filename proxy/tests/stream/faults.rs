@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use watchgate_node::{Fault, Node};
+use watchgate_node::{Fault, Node, Scope};
 
 use crate::support::*;
 use crate::viewer::*;
@@ -134,9 +134,9 @@ async fn play<F: Future<Output = ()> + Send + 'static>(
 /// viewer or the node meets the next way to ask.
 async fn at_the_first(row: Row) {
     let Row { fault, effect, speaks } = row;
-    let stage = Staging::new(2, SIZE).up().await;
+    let stage = staging(2, &fault).up().await;
     let [near, far] = &stage.nodes[..] else { panic!("two nodes") };
-    near.faults().set(fault.clone());
+    near.faults().set(fault.clone().on(Scope::Gets));
     let mut viewer = Viewer::connect(speaks, &stage).await;
     for part in PARTS {
         stage.nodes.iter().for_each(Node::forget_seen);
@@ -159,9 +159,9 @@ async fn at_the_first(row: Row) {
 /// The near node breaks and goes on refusing; the next one is at fault when it has to continue; the last is well.
 async fn at_the_continuation(row: Row) {
     let Row { fault, effect, speaks } = row;
-    let stage = Staging::new(3, SIZE).up().await;
+    let stage = staging(3, &fault).up().await;
     let [near, next, last] = &stage.nodes[..] else { panic!("three nodes") };
-    next.faults().set(fault.clone());
+    next.faults().set(fault.clone().on(Scope::Gets));
     let mut viewer = Viewer::connect(speaks, &stage).await;
     for part in PARTS {
         stage.nodes.iter().for_each(Node::forget_seen);
@@ -177,6 +177,12 @@ async fn at_the_continuation(row: Row) {
         assert!(gets(next).iter().all(|seen| seen.range.is_some()), "a continuation is a range");
         assert_eq!(served(last), effect != Effect::None, "{part:?}: {:?}, {:?}", gets(next), gets(last));
     }
+}
+
+/// A node that refuses us is not asked again so soon, unless nobody remembers.
+fn staging(nodes: usize, fault: &Fault) -> Staging {
+    let staging = Staging::new(nodes, SIZE);
+    if *fault == Fault::Status(403) { staging.without_presence() } else { staging }
 }
 
 fn served(node: &Node) -> bool {

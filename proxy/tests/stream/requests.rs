@@ -38,7 +38,7 @@ async fn the_first_question_begins_the_answer_where_it_can() {
         // A range that does not count after all costs another question at most.
         (&[("if-range", "\"other\""), ("range", "bytes=5-9")], "GET", Some("bytes=5-9")),
     ];
-    let stage = Staging::new(1, SIZE).up().await;
+    let stage = Staging::new(1, SIZE).without_presence().up().await;
     for speaks in BOTH {
         for (fields, method, range) in rows {
             let before = asked(&stage, 0).len();

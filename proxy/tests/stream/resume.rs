@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use watchgate_node::{Cut, Fault, Node, Seen, Versioning};
+use watchgate_node::{Cut, Fault, Node, Scope, Seen, Versioning};
 
 use crate::gates::{CITIES, KEY, PATIENCE, eventually};
 use crate::support::*;
@@ -286,7 +286,7 @@ async fn a_late_first_byte_is_hedged() {
     for speaks in BOTH {
         let staging = Staging::new(2, 500_000).stream("hedge_after", "\"100ms\"");
         let stage = staging.stream("first_byte_timeout", "\"5m\"").up().await;
-        stage.near().faults().set(Fault::DelayMs(300_000));
+        stage.near().faults().set(Fault::DelayMs(300_000).on(Scope::Gets));
         let answer = Viewer::connect(speaks, &stage).await.ask(&Ask::film()).await.shows(stage.film, 0);
         whole(answer, stage.film, &format!("{speaks:?}")).await;
         assert!(sent(&stage.nodes[1]) >= stage.film.size);

@@ -31,6 +31,7 @@ pub(crate) struct Staging {
     stream: Vec<(String, String)>,
     health: String,
     watch: String,
+    presence: String,
     source: bool,
 }
 
@@ -52,6 +53,7 @@ impl Staging {
             // One verdict is enough, and a busy machine is no reason for another.
             health: "interval = \"1m\"\ntimeout = \"20s\"\nrise = 1\nslow_start = \"0s\"".to_owned(),
             watch: String::new(),
+            presence: String::new(),
             source: false,
         };
         staging
@@ -71,6 +73,16 @@ impl Staging {
     pub(crate) fn watch(mut self, keys: &str) -> Self {
         self.watch.push_str(keys);
         self
+    }
+
+    /// Nodes are asked for films by viewers' requests alone.
+    pub(crate) fn without_presence(self) -> Self {
+        Self { presence: "enabled = false".to_owned(), ..self }
+    }
+
+    /// A node's word that it lacks a film is soon too old.
+    pub(crate) fn forgetful(self) -> Self {
+        Self { presence: "negative_ttl = \"100ms\"".to_owned(), ..self }
     }
 
     /// Verdicts come soon, for stories that wait for one.
@@ -130,9 +142,10 @@ impl Staging {
         let log = AccessLog::start(LogFormat::Json, lines.clone()).expect("a thread");
         let stream: Vec<String> = self.stream.iter().map(|(key, value)| format!("{key} = {value}")).collect();
         let mut setup = Setup::new().watch("mode = \"stream\"").watch(&self.watch).extra(&format!(
-            "[stream]\n{}\n[health]\n{}",
+            "[stream]\n{}\n[health]\n{}\n[presence]\n{}",
             stream.join("\n"),
-            self.health
+            self.health,
+            self.presence
         ));
         setup.access_log = Some(log);
         Rig { setup, film: self.film, lines }

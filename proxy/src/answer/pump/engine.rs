@@ -3,6 +3,7 @@
 //! One for each gate. Its connections are pooled by node; they are opened on whatever runtime a film runs.
 
 use std::fmt;
+use std::sync::Arc;
 
 use pingora::connectors::{ConnectorOptions, TransportConnector};
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
@@ -11,8 +12,10 @@ use super::buffer::Buffers;
 use super::hedge::Budget;
 use super::open::{self, Opened, Order};
 use crate::clock::Clock;
+use crate::config;
 use crate::decide::health::Trouble;
-use crate::decide::resume::{Failure, Lie};
+use crate::decide::presence::Version;
+use crate::decide::resume::{Ask, Failure, Lie};
 use crate::fleet::Node;
 
 /// Idle connections to nodes that are kept, in all.
@@ -60,6 +63,38 @@ impl Engine {
             hedged: WON.map(|won| hedges.with_label_values(&[won])),
             parks,
         })
+    }
+
+    /// Asks a node by HEAD whether it holds a film, and which version. What that says of the node's health is told.
+    ///
+    /// # Errors
+    /// The [`Failure`] of the node; [`Failure::Absent`] and [`Failure::Deleted`] are its word on the film.
+    pub async fn look(
+        &self,
+        node: &Arc<Node>,
+        key: &Arc<str>,
+        region: &Arc<str>,
+        config: &config::Stream,
+    ) -> Result<Version, Failure> {
+        let order = Order {
+            node: Arc::clone(node),
+            key: Arc::clone(key),
+            region: Arc::clone(region),
+            ask: Ask::Look,
+            film: None,
+            pin_version: false,
+            connect_timeout: config.connect_timeout,
+            first_byte_timeout: config.first_byte_timeout,
+        };
+        let opened = open::open(&self.connector, &self.clock, &order).await;
+        let looked = opened.and_then(|opened| {
+            let film = opened.answer.ok_or(Failure::Status)?.film;
+            Ok(Version { film, content_type: opened.content_type })
+        });
+        if let Some(trouble) = looked.as_ref().err().and_then(|failure| trouble(*failure)) {
+            node.live.failed(trouble);
+        }
+        looked
     }
 
     pub(super) fn buffers(&self) -> &Buffers {

@@ -156,7 +156,7 @@ async fn exchange(
 /// What the session has read of the body together with the head, or the first bytes after it: whoever takes the
 /// connection out of the session would lose them. Of an error, its whole document if it is short.
 async fn early(session: &mut HttpSession, head: &ResponseHeader, ask: Ask) -> Result<Bytes, Failure> {
-    if ask == Ask::Head || content_length(head) == Some(0) {
+    if ask.is_head() || content_length(head) == Some(0) {
         return Ok(Bytes::new());
     }
     let read = session.read_body_ref().await.map_err(|_| Failure::NoAnswer)?;
@@ -232,7 +232,7 @@ fn peers(order: &Order) -> Result<SmallVec<[HttpPeer; 1]>, Failure> {
 }
 
 fn request(order: &Order, unix_s: u64) -> Result<Box<RequestHeader>, Failure> {
-    let method = if order.ask == Ask::Head { Method::Head } else { Method::Get };
+    let method = if order.ask.is_head() { Method::Head } else { Method::Get };
     let version = order.version_id();
     let query = [("versionId", version.unwrap_or_default())];
     let ask = HeaderRequest {
@@ -269,7 +269,7 @@ fn build(signed: &SignedHeaders, method: Method, order: &Order) -> pingora::Resu
         request.insert_header(HONEST.0, HONEST.1)?;
     }
     match order.ask {
-        Ask::Head => {}
+        Ask::Head | Ask::Look => {}
         Ask::Part { first, last: u64::MAX } => request.insert_header(RANGE, format!("bytes={first}-"))?,
         Ask::Part { first, last } => request.insert_header(RANGE, format!("bytes={first}-{last}"))?,
         Ask::Suffix { length } => request.insert_header(RANGE, format!("bytes=-{length}"))?,

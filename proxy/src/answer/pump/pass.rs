@@ -288,7 +288,7 @@ impl Pump<'_> {
         let node = window.node();
         let is_down = |node: usize| self.node(node).live.state() == State::Down;
         let has_other = || {
-            let mut others = (self.show.order)(Among::Best);
+            let mut others = self.order_of(Among::Best);
             if is_down(node) {
                 // While everything is down, the policy names nodes that are no better.
                 others.retain(|other| !is_down(*other));
@@ -306,7 +306,7 @@ impl Pump<'_> {
             return;
         }
         let node = window.node();
-        if (self.show.order)(Among::Best).contains(&node) {
+        if self.order_of(Among::Best).contains(&node) {
             flow.ahead =
                 Some(Ahead::start(self.show.engine, self.order(node, self.part(next, flow.end)), node, next));
         }

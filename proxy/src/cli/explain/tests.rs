@@ -1,5 +1,5 @@
 use super::*;
-use crate::decide::decision::{PlaceView, ViewerView};
+use crate::decide::decision::{PlaceView, PresenceView, ViewerView};
 
 fn node(id: &str, rank: Option<usize>, score_ms: f64, dropped: Option<&str>) -> NodeView {
     NodeView {
@@ -144,7 +144,7 @@ fn reasons_and_places_in_words() {
 #[test]
 fn a_node_that_is_chosen_although_it_is_down_is_told_so() {
     let mut down = node("gru", Some(1), 12.0, Some("down"));
-    down.presence = Some("present".to_owned());
+    down.presence = Some(PresenceView { said: "held".to_owned(), age_s: 12.3, ..PresenceView::default() });
     let text = table(&decision(vec![down]), By::Gate).render(Paint::Plain);
-    assert!(text.contains("present  chosen although down by the health checks"), "{text}");
+    assert!(text.contains("held, 12 s ago  chosen although down by the health checks"), "{text}");
 }

@@ -2,7 +2,7 @@
 //!
 //! A word that this version does not know is shown as it came: a newer gate may be asked by an older command line.
 
-use crate::decide::decision::{Decision, NodeView, PlaceView};
+use crate::decide::decision::{Decision, NodeView, PlaceView, PresenceView};
 
 /// Who is sent where and why, in one sentence.
 pub(crate) fn answer(decision: &Decision) -> String {
@@ -110,11 +110,23 @@ pub(super) fn dropped(word: &str) -> &str {
         "scheme" => "the viewer came by https, its public_url is http",
         "absent" => "does not hold the film",
         "deleted" => "the film is deleted there",
-        "stale_version" => "holds another version of the film",
+        "stale_version" => "holds an older version of the film",
+        "unanswered" => "did not answer whether it holds the film",
         "forbidden" => "refuses our key for the film",
         "lower_tier" => "a rule names other nodes first",
         "over_budget" => "full: max_viewers are reached",
         "slow_start" => "just back: the part of its budget it may use so far is full",
         other => other,
+    }
+}
+
+/// What a node said of the film, and how long ago.
+pub(super) fn presence(word: Option<&PresenceView>) -> String {
+    let Some(word) = word else { return "not asked".to_owned() };
+    let age = if word.age_s < 1.0 { "just now".to_owned() } else { format!("{:.0} s ago", word.age_s) };
+    match &word.failed {
+        Some(failed) if word.said == "unanswered" => format!("{failed}, {age}"),
+        Some(failed) => format!("{}, {age}; {failed} since", word.said),
+        None => format!("{}, {age}", word.said),
     }
 }

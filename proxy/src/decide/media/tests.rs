@@ -13,7 +13,7 @@ fn the_table_is_in_order_and_sound() {
     for (ending, kind) in TYPES {
         assert!(ending.len() <= ENDING_BYTES_MAX, "{ending}");
         assert_eq!(ending, ending.to_ascii_lowercase());
-        assert!(says_something(kind), "{kind}");
+        assert!(says_something(kind) || kind == OCTET_STREAM, "{kind}");
         check(&format!("films/a.b/{ending}.{}", ending.to_ascii_uppercase()), None, kind);
     }
 }
@@ -48,7 +48,14 @@ fn the_ending_names_the_type_when_the_node_does_not() {
         ("a/b.m3u8", "application/vnd.apple.mpegurl"),
         ("manifest.mpd", "application/dash+xml"),
         ("seg-1.m4s", "video/iso.segment"),
+        ("init.mp4", "video/mp4"),
         ("seg.1.ts", "video/mp2t"),
+        ("a.aac", "audio/aac"),
+        ("a.m4a", "audio/mp4"),
+        ("a.cmfa", "audio/mp4"),
+        ("a.cmfv", "video/mp4"),
+        ("subtitles.en.vtt", "text/vtt"),
+        ("enc.key", OCTET_STREAM),
         ("A.MKV", "video/matroska"),
         ("b.WebM", "video/webm"),
         ("\u{444}\u{438}\u{43b}\u{44c}\u{43c}.mov", "video/quicktime"),
@@ -84,12 +91,91 @@ fn the_nodes_own_type_stands() {
         "video/mp4; codecs=\"avc1.640028, mp4a.40.2\"",
         "video/mp4 ;\tcodecs=avc1",
         "application/octet-stream-x",
-        "text/plain",
+        "video/vnd.dlna.mpeg-tts",
     ] {
         check("a.webm", Some(own), own);
+        check("a.ts", Some(own), own);
+        check("a.key", Some(own), own);
+        check("a.vtt", Some(own), own);
         check("a", Some(own), own);
     }
     check("a.webm", Some("\tvideo/mp4 "), "video/mp4");
+    check("a.vtt", Some("text/vtt; charset=utf-8"), "text/vtt; charset=utf-8");
+    for text in ["text/plain", "text/plain; charset=utf-8", "text/x-notes", "application/typescript"] {
+        check("a", Some(text), text);
+        check("a.txt", Some(text), text);
+    }
+}
+
+#[test]
+fn a_guess_that_the_ending_gives_the_lie_to_does_not_stand() {
+    for vague in ["text/plain", "Text/Plain; charset=utf-8", "application/x-www-form-urlencoded"] {
+        check("a.webm", Some(vague), "video/webm");
+        check("a.vtt", Some(vague), "text/vtt");
+        check("a.key", Some(vague), OCTET_STREAM);
+    }
+    for program in
+        ["text/vnd.trolltech.linguist", "text/x-typescript ;a=b", "application/TypeScript", "text/html"]
+    {
+        check("seg-1.ts", Some(program), "video/mp2t");
+        check("seg-1.M4A", Some(program), "audio/mp4");
+    }
+    check("a.vtt", Some("text/html"), "text/html");
+}
+
+#[test]
+fn a_manifest_is_of_its_own_type_whatever_its_node_says() {
+    for (key, expected) in [
+        ("a/master.m3u8", "application/vnd.apple.mpegurl"),
+        ("a/MASTER.M3U8", "application/vnd.apple.mpegurl"),
+        ("a/manifest.mpd", "application/dash+xml"),
+    ] {
+        for own in [
+            "",
+            "application/octet-stream",
+            "binary/octet-stream",
+            "text/plain",
+            "text/plain; charset=utf-8",
+            "audio/mpegurl",
+            "audio/x-mpegurl",
+            "application/x-mpegurl",
+            "Application/X-MpegURL; charset=utf-8",
+            "text/xml",
+            "application/xml",
+            "video/mp4",
+            "text/html",
+        ] {
+            check(key, Some(own), expected);
+        }
+        let own = format!("{}; charset=utf-8", expected.to_uppercase());
+        check(key, Some(&own), &own);
+    }
+    check("a", Some("audio/mpegurl"), "audio/mpegurl");
+}
+
+#[test]
+fn a_manifest_is_known_by_its_ending() {
+    for path in ["master.m3u8", "a/b.M3U8", "a/b.c.m3u8", ".m3u8", "manifest.mpd", "a.MpD", "\u{444}.mpd"] {
+        assert!(is_manifest(path), "{path}");
+    }
+    for path in [
+        "",
+        "m3u8",
+        "mpd",
+        "a/m3u8",
+        "a.m3u",
+        "a.m3u8/",
+        "a.m3u8/b",
+        "a.m3u8.ts",
+        "a.m3u8 ",
+        "a.mpd5",
+        "a.mp4",
+        "a.ts",
+        "a.mpd\0",
+        "m3u8.a",
+    ] {
+        assert!(!is_manifest(path), "{path}");
+    }
 }
 
 proptest! {
@@ -107,5 +193,7 @@ proptest! {
         let row = TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(&ending));
         let key = format!("{stem}.{ending}");
         prop_assert_eq!(content_type(&key, None), row.map_or(OCTET_STREAM, |(_, kind)| kind));
+        let is_one = ending.eq_ignore_ascii_case("m3u8") || ending.eq_ignore_ascii_case("mpd");
+        prop_assert_eq!(is_manifest(&key), is_one);
     }
 }

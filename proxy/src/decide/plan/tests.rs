@@ -24,6 +24,7 @@ impl Nodes for Line {
             load: self.load[node],
             budget_share: 1.0,
             dropped: self.dropped[node],
+            lacks: None,
         }
     }
 

@@ -38,6 +38,7 @@ impl Nodes for Line {
             load: fake.load,
             budget_share: 1.0,
             dropped: fake.dropped,
+            lacks: None,
         }
     }
 

@@ -11,8 +11,10 @@ use crate::decide::range::ContentRange;
 /// What was asked of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// HEAD: which film is it?
+    /// HEAD: which film is it? What follows is asked of the same film.
     Head,
+    /// HEAD: is it there? Bytes may reach the viewer another way, so that their coding is none of ours.
+    Look,
     /// GET of the bytes from `first` to `last`, both included; fewer if the film is shorter.
     Part {
         /// Position of the first byte.
@@ -25,6 +27,14 @@ pub enum Ask {
         /// How many; not zero.
         length: u64,
     },
+}
+
+impl Ask {
+    /// Whether the answer is a head alone.
+    #[must_use]
+    pub fn is_head(self) -> bool {
+        matches!(self, Self::Head | Self::Look)
+    }
 }
 
 /// The fields of an answer's head that count, as they came.
@@ -102,10 +112,10 @@ pub fn judge(ask: Ask, head: &Head<'_>, film: Option<&Identity>, now_unix_s: u64
         _ => return Err(Failure::Lie(Lie::Status)),
     }
     let lie = |lie| Err(Failure::Lie(lie));
-    if head.coded {
+    if head.coded && ask != Ask::Look {
         return lie(Lie::Coded);
     }
-    if ask != Ask::Head && head.status == 200 && head.content_length == Some(0) && film.is_none() {
+    if !ask.is_head() && head.status == 200 && head.content_length == Some(0) && film.is_none() {
         // Of an empty film there is no part; RFC 9110 14.2 lets a server ignore the range then.
         return Ok(Judged::Unsatisfiable);
     }
@@ -134,8 +144,8 @@ pub fn judge(ask: Ask, head: &Head<'_>, film: Option<&Identity>, now_unix_s: u64
 fn part(ask: Ask, head: &Head<'_>) -> Result<(u64, u64, u64), Lie> {
     let length = head.content_length.ok_or(Lie::Length)?;
     let (first, last) = match ask {
-        Ask::Head if head.status == 200 => return Ok((0, 0, length)),
-        Ask::Head => return Err(Lie::Range),
+        Ask::Head | Ask::Look if head.status == 200 => return Ok((0, 0, length)),
+        Ask::Head | Ask::Look => return Err(Lie::Range),
         _ if head.status == 200 => return Err(Lie::Whole),
         Ask::Part { first, last } => (Some(first), last),
         Ask::Suffix { .. } => (None, u64::MAX),

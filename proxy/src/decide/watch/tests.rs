@@ -5,15 +5,19 @@ use super::*;
 const UUID: &str = "3d825f60-9fff-4dfe-b294-1a45fa1e115d";
 const FILM: Film =
     Film([0x3d, 0x82, 0x5f, 0x60, 0x9f, 0xff, 0x4d, 0xfe, 0xb2, 0x94, 0x1a, 0x45, 0xfa, 0x1e, 0x11, 0x5d]);
-const GET: Asked = Asked::Film { film: FILM, method: Method::Get };
-const HEAD: Asked = Asked::Film { film: FILM, method: Method::Head };
+const GET: Asked<'_> = Asked::Film { film: FILM, path: Cow::Borrowed(""), method: Method::Get };
+const HEAD: Asked<'_> = Asked::Film { film: FILM, path: Cow::Borrowed(""), method: Method::Head };
 
-fn ask(method: &str, path: &[u8], body: BodyFraming) -> Result<Asked, WatchRefusal> {
-    watch(&RequestLine { method, path, body }, "/watch/")
+fn ask<'a>(method: &'a str, path: &'a [u8], body: BodyFraming) -> Result<Asked<'a>, WatchRefusal> {
+    watch(&RequestLine { method, path, body }, "/watch/", false)
+}
+
+fn ask_tree<'a>(method: &'a str, path: &'a [u8], body: BodyFraming) -> Result<Asked<'a>, WatchRefusal> {
+    watch(&RequestLine { method, path, body }, "/watch/", true)
 }
 
 #[track_caller]
-fn check_path(path: impl AsRef<[u8]>, expected: Result<Asked, PathFault>) {
+fn check_path(path: impl AsRef<[u8]>, expected: Result<Asked<'_>, PathFault>) {
     let path = path.as_ref();
     let got = ask("GET", path, BodyFraming::Empty);
     assert_eq!(got, expected.map_err(WatchRefusal::Path), "{}", String::from_utf8_lossy(path));
@@ -24,7 +28,7 @@ fn a_uuid_of_any_case_names_the_film() {
     check_path(format!("/watch/{UUID}"), Ok(GET));
     check_path(format!("/watch/{}", UUID.to_uppercase()), Ok(GET));
     check_path("/watch/3D825f60-9fFf-4dfe-B294-1a45fa1E115d", Ok(GET));
-    let nil = Asked::Film { film: Film([0; 16]), method: Method::Get };
+    let nil = Asked::Film { film: Film([0; 16]), path: Cow::Borrowed(""), method: Method::Get };
     check_path("/watch/00000000-0000-0000-0000-000000000000", Ok(nil));
 }
 
@@ -46,8 +50,10 @@ fn what_does_not_begin_with_the_prefix_is_not_ours() {
         "/watching/3d825f60-9fff-4dfe-b294-1a45fa1e115d",
     ] {
         check_path(path, Ok(Asked::NotMine));
-        let refused_elsewhere = ask("BREW", path.as_bytes(), BodyFraming::Present);
-        assert_eq!(refused_elsewhere, Ok(Asked::NotMine), "{path}");
+        for ask in [ask, ask_tree] {
+            let refused_elsewhere = ask("BREW", path.as_bytes(), BodyFraming::Present);
+            assert_eq!(refused_elsewhere, Ok(Asked::NotMine), "{path}");
+        }
     }
 }
 
@@ -99,30 +105,95 @@ fn everything_else_under_the_prefix_is_a_fault_with_its_name() {
 }
 
 #[track_caller]
-fn check(method: &str, rest: &str, body: BodyFraming, expected: Result<Asked, WatchRefusal>) {
-    assert_eq!(ask(method, format!("/watch/{rest}").as_bytes(), body), expected, "{method} {rest} {body:?}");
+fn check_tree(rest: &str, expected: Result<&str, PathFault>) {
+    let path = format!("/watch/{rest}");
+    let got = ask_tree("GET", path.as_bytes(), BodyFraming::Empty);
+    let film = |path| Asked::Film { film: FILM, path: Cow::Borrowed(path), method: Method::Get };
+    assert_eq!(got, expected.map(film).map_err(WatchRefusal::Path), "{path}");
+}
+
+#[test]
+fn where_films_are_trees_a_file_is_named_behind_the_uuid() {
+    use PathFault as F;
+    check_tree(&format!("{UUID}/master.m3u8"), Ok("master.m3u8"));
+    check_tree(&format!("{}/v/720p/1.ts", UUID.to_uppercase()), Ok("v/720p/1.ts"));
+    check_tree(&format!("{UUID}/a%20b/%D1%84.ts"), Ok("a b/\u{444}.ts"));
+    check_tree(UUID, Err(F::NoFile));
+    for (behind, fault) in [
+        ("/", F::NoFile),
+        ("//", F::EmptySegment),
+        ("//a", F::EmptySegment),
+        ("/a/", F::TrailingSlash),
+        ("/../a", F::DotSegment),
+        ("/%2e%2e/a", F::DotSegment),
+        ("/a%2fb", F::EncodedSlash),
+        ("/a b", F::NotPlain),
+    ] {
+        check_tree(&format!("{UUID}{behind}"), Err(fault));
+    }
+    // The uuid is read as strictly as ever, and judged before the file.
+    for (rest, fault) in [
+        ("", F::Missing),
+        ("/", F::EmptySegment),
+        ("/master.m3u8", F::EmptySegment),
+        ("//", F::EmptySegment),
+        ("..", F::DotSegment),
+        ("../x", F::DotSegment),
+        ("./master.m3u8", F::DotSegment),
+        ("%2e%2e/x", F::PercentEncoded),
+        ("%33d825f60-9fff-4dfe-b294-1a45fa1e115d/a.ts", F::PercentEncoded),
+        ("3d825f60-9fff-4dfe-b294-1a45fa1e115d%2fa.ts", F::PercentEncoded),
+        ("3d825f60-9fff-4dfe-b294-1a45fa1e115d.m3u8", F::NotUuid),
+        ("hls/3d825f60-9fff-4dfe-b294-1a45fa1e115d/../a", F::NotUuid),
+        ("3d825f609fff4dfeb2941a45fa1e115d/a.ts", F::NoDashes),
+        ("{3d825f60-9fff-4dfe-b294-1a45fa1e115d}/a.ts", F::Braces),
+        ("\u{444}/a.ts", F::NotAscii),
+    ] {
+        check_tree(rest, Err(fault));
+    }
+}
+
+#[test]
+fn methods_and_bodies_are_judged_behind_a_files_path_as_behind_a_films() {
+    use BodyFraming::{Empty, Present};
+    let good = format!("/watch/{UUID}/master.m3u8").into_bytes();
+    let bad = format!("/watch/{UUID}/a//b").into_bytes();
+    assert_eq!(ask_tree("OPTIONS", &good, Empty), Ok(Asked::Preflight));
+    assert_eq!(ask_tree("OPTIONS", &good, Present), Err(WatchRefusal::Body));
+    assert_eq!(ask_tree("HEAD", &good, Present), Err(WatchRefusal::Body));
+    assert_eq!(ask_tree("DELETE", &good, Present), Err(WatchRefusal::Method));
+    for method in ["GET", "HEAD", "OPTIONS", "DELETE"] {
+        assert_eq!(ask_tree(method, &bad, Present), Err(WatchRefusal::Path(PathFault::EmptySegment)));
+    }
+    let head = Asked::Film { film: FILM, path: Cow::Borrowed("master.m3u8"), method: Method::Head };
+    assert_eq!(ask_tree("HEAD", &good, Empty), Ok(head));
+}
+
+#[track_caller]
+fn check(method: &str, rest: &str, body: BodyFraming, expected: &Result<Asked<'_>, WatchRefusal>) {
+    assert_eq!(ask(method, format!("/watch/{rest}").as_bytes(), body), *expected, "{method} {rest} {body:?}");
 }
 
 #[test]
 fn the_path_is_judged_before_the_method_and_the_method_before_the_body() {
     use BodyFraming::{Empty, Present};
     let bad_path = Err(WatchRefusal::Path(PathFault::NotUuid));
-    check("GET", UUID, Empty, Ok(GET));
-    check("HEAD", UUID, Empty, Ok(HEAD));
-    check("OPTIONS", UUID, Empty, Ok(Asked::Preflight));
+    check("GET", UUID, Empty, &Ok(GET));
+    check("HEAD", UUID, Empty, &Ok(HEAD));
+    check("OPTIONS", UUID, Empty, &Ok(Asked::Preflight));
     for method in ["GET", "HEAD", "OPTIONS"] {
-        check(method, UUID, Present, Err(WatchRefusal::Body));
-        check(method, "x", Present, bad_path);
+        check(method, UUID, Present, &Err(WatchRefusal::Body));
+        check(method, "x", Present, &bad_path);
     }
     for method in [
         "POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "get", "head", "options", "Get", "HEAD ",
         "QUERY", "",
     ] {
-        check(method, UUID, Empty, Err(WatchRefusal::Method));
-        check(method, UUID, Present, Err(WatchRefusal::Method));
-        check(method, "x", Empty, bad_path);
+        check(method, UUID, Empty, &Err(WatchRefusal::Method));
+        check(method, UUID, Present, &Err(WatchRefusal::Method));
+        check(method, "x", Empty, &bad_path);
     }
-    check("OPTIONS", "x", Empty, bad_path);
+    check("OPTIONS", "x", Empty, &bad_path);
 }
 
 #[test]
@@ -185,8 +256,8 @@ proptest! {
             })
         });
         match ask(&method, &path, BodyFraming::Empty) {
-            Ok(Asked::Film { film, method: asked }) => {
-                prop_assert!(canonical);
+            Ok(Asked::Film { film, path: file, method: asked }) => {
+                prop_assert!(canonical && file.is_empty());
                 prop_assert_eq!(asked.as_str(), &method);
                 let lower = path[7..].to_ascii_lowercase();
                 prop_assert_eq!(&film.hyphenated()[..], &lower[..]);
@@ -195,6 +266,26 @@ proptest! {
             Ok(Asked::NotMine) => prop_assert!(!path.starts_with(b"/watch/")),
             Err(WatchRefusal::Path(_)) => prop_assert!(!canonical && path.starts_with(b"/watch/")),
             Err(refusal) => prop_assert!(canonical && refusal == WatchRefusal::Method),
+        }
+    }
+
+    #[test]
+    fn a_tree_takes_a_uuid_and_a_path_and_nothing_else(
+        uuid in "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+        rest in prop_oneof![any::<String>(), "(/[a-z%0-9.]{0,6}){0,4}"],
+        noise in paths(),
+    ) {
+        let noisy = ask_tree("GET", &noise, BodyFraming::Empty);
+        prop_assert_eq!(noisy == Ok(Asked::NotMine), !noise.starts_with(b"/watch/"));
+        let path = format!("/watch/{uuid}{rest}");
+        match ask_tree("GET", path.as_bytes(), BodyFraming::Empty) {
+            Ok(Asked::Film { film, path, .. }) => {
+                prop_assert_eq!(film, uuid.parse().unwrap());
+                prop_assert_eq!(Ok(path), file::path(&rest.as_bytes()[1..]));
+                prop_assert!(rest.starts_with('/'));
+            }
+            Err(WatchRefusal::Path(fault)) => prop_assert!(!fault.to_string().is_empty()),
+            other => prop_assert!(false, "{:?}", other),
         }
     }
 

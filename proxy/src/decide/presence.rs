@@ -1,0 +1,352 @@
+//! What the nodes have said about one film, and what follows from it for a viewer.
+//!
+//! A node's word is believed for a time. Where nodes disagree the newest version counts, and a deletion counts against
+//! the version that was deleted. Failing to answer is no word about the film. Absent on purpose: asking, and the memory
+//! of many films (`presence`).
+
+mod next;
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::rank::Dropped;
+use super::resume::{Failure, Identity};
+
+pub use self::next::{Breadth, GRACE_MS, Next, next};
+
+/// A version of a film as a node holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Which bytes it is.
+    pub film: Identity,
+    /// The node's own word on the type.
+    pub content_type: Option<Box<str>>,
+}
+
+/// How long words are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// That a node holds the film, in milliseconds.
+    pub positive_ms: u64,
+    /// That it does not, in milliseconds, while nobody is known to hold it; with a holder known the others are asked
+    /// again after as long, and half as often each time they deny it.
+    pub negative_ms: u64,
+}
+
+/// What a node is to a viewer of the film now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds the version that counts.
+    Holds,
+    /// It must not be sent a viewer.
+    Lacks(Dropped),
+    /// It has to be asked.
+    Unknown,
+}
+
+/// A node's last word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing yet.
+    Nothing,
+    /// It holds this version.
+    Holds(Arc<Version>),
+    /// It holds none, or refuses us.
+    Lacks(Failure),
+    /// It was deleted there.
+    Deleted {
+        /// The version it held before, if it was known.
+        was: Option<Arc<Version>>,
+    },
+}
+
+/// All that one node said of the film.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// Index into the fleet.
+    pub node: u32,
+    said: Said,
+    heard: Tick,
+    failed: Option<Failure>,
+    failed_at: Tick,
+    /// How often in a row it denied the film.
+    denied: u8,
+}
+
+/// All that is known of one film.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// In the order of the fleet.
+    words: SmallVec<[Word; 4]>,
+    /// The word with the version that counts.
+    newest: Option<u16>,
+    /// That version was deleted by somebody who knows.
+    gone: bool,
+}
+
+/// A tenth of a second of the gate's clock: 32 bits reach for 13 years, and a film has a handful of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Tick(u32);
+
+impl Tick {
+    const MS: u64 = 100;
+
+    fn at(ms: u64) -> Self {
+        Self(u32::try_from(ms / Self::MS).unwrap_or(u32::MAX))
+    }
+
+    fn ms(self) -> u64 {
+        u64::from(self.0) * Self::MS
+    }
+
+    fn is_within(self, now_ms: u64, ms: u64) -> bool {
+        now_ms.saturating_sub(self.ms()) <= ms
+    }
+}
+
+impl Known {
+    /// A node has answered, or failed to, at `now_ms` of the gate's clock. `source`: the fleet's source, whose word
+    /// weighs more.
+    pub fn hear(&mut self, node: usize, heard: Result<Version, Failure>, now_ms: u64, source: Option<usize>) {
+        let version = heard.map(|version| self.shared(version));
+        let Ok(node) = u32::try_from(node) else { return };
+        let at = self.words.binary_search_by_key(&node, |word| word.node).unwrap_or_else(|at| {
+            self.words.insert(at, Word::new(node));
+            at
+        });
+        self.words[at].hear(version, now_ms);
+        self.weigh(source.and_then(|source| u32::try_from(source).ok()));
+    }
+
+    /// What a node is to a viewer at `now_ms`.
+    #[must_use]
+    pub fn standing(&self, node: usize, now_ms: u64, times: Times) -> Standing {
+        let Some(word) = self.word(node) else { return Standing::Unknown };
+        let lacks = match &word.said {
+            Said::Holds(version) if word.heard.is_within(now_ms, times.positive_ms) => {
+                if self.gone {
+                    Some(Dropped::Deleted)
+                } else if self.newest().is_some_and(|newest| is_same(&newest.film, &version.film)) {
+                    return Standing::Holds;
+                } else {
+                    Some(Dropped::StaleVersion)
+                }
+            }
+            Said::Nothing | Said::Holds(_) => None,
+            Said::Lacks(_) | Said::Deleted { .. } => {
+                let is_held = self.newest.is_some();
+                let believed_ms = if is_held { times.positive_ms } else { times.negative_ms };
+                let is_fresh = word.heard.is_within(now_ms, believed_ms);
+                is_fresh.then(|| word.dropped())
+            }
+        };
+        match lacks {
+            Some(dropped) => Standing::Lacks(dropped),
+            None if word.failed.is_some() && word.failed_at.is_within(now_ms, times.negative_ms) => {
+                Standing::Lacks(Dropped::Unanswered)
+            }
+            None => Standing::Unknown,
+        }
+    }
+
+    /// What a node said that bears on whether there is such a film, for those who have to give up: its word on the film
+    /// if it is fresh, else how it failed.
+    #[must_use]
+    pub fn said(&self, node: usize, now_ms: u64, times: Times) -> Option<Failure> {
+        let word = self.word(node)?;
+        let fresh = word.heard.is_within(now_ms, times.negative_ms.max(1));
+        match &word.said {
+            Said::Lacks(failure) if fresh => Some(*failure),
+            Said::Deleted { .. } if fresh => Some(Failure::Deleted),
+            // Whoever holds what was deleted has not heard of it yet.
+            Said::Holds(_) if self.gone && fresh => Some(Failure::Deleted),
+            _ => word.failed.filter(|_| word.failed_at.is_within(now_ms, times.negative_ms.max(1))),
+        }
+    }
+
+    /// Whether a node said not long ago that it holds exactly this: hearing it once more would tell nothing.
+    #[must_use]
+    pub fn has_heard(&self, node: usize, film: &Identity, now_ms: u64, times: Times) -> bool {
+        self.word(node).is_some_and(|word| {
+            let is_recent = word.heard.is_within(now_ms, times.positive_ms / 4);
+            is_recent && word.version().is_some_and(|version| version.film == *film)
+        })
+    }
+
+    /// When somebody should be asked again while the film is watched, in milliseconds of the gate's clock; `None`: not
+    /// before a viewer has to wait for it.
+    #[must_use]
+    pub fn due_ms(&self, times: Times) -> Option<u64> {
+        self.newest?;
+        self.words.iter().map(|word| word.due_ms(times)).min()
+    }
+
+    /// Who should be asked again at `now_ms` while the film is watched.
+    pub fn due(&self, now_ms: u64, times: Times) -> impl Iterator<Item = usize> {
+        let is_due = move |word: &&Word| word.due_ms(times) <= now_ms;
+        self.words.iter().filter(is_due).map(|word| word.node as usize)
+    }
+
+    /// The version that counts, whoever holds it.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Arc<Version>> {
+        self.newest.and_then(|at| self.words[usize::from(at)].version())
+    }
+
+    /// The version by its own word on a node.
+    #[must_use]
+    pub fn version(&self, node: usize) -> Option<&Arc<Version>> {
+        self.word(node).and_then(Word::version)
+    }
+
+    /// What one node said.
+    #[must_use]
+    pub fn word(&self, node: usize) -> Option<&Word> {
+        let node = u32::try_from(node).ok()?;
+        // A handful: a walk is faster than a search.
+        self.words.iter().find(|word| word.node == node)
+    }
+
+    /// All words, in the order of the fleet.
+    #[must_use]
+    pub fn words(&self) -> &[Word] {
+        &self.words
+    }
+
+    /// Whether somebody holds it, as far as is known.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.newest.is_some()
+    }
+
+    /// About how many bytes of memory it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let version = |version: &Version| {
+            let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+            let texts =
+                version.film.etag.len() + text(&version.film.version_id) + text(&version.content_type);
+            size_of::<Version>() + texts
+        };
+        let words = self.words.len().max(4) * size_of::<Word>();
+        size_of::<Self>() + words + self.newest().map_or(0, |newest| version(newest))
+    }
+
+    /// The same version is kept once, whoever holds it.
+    fn shared(&self, version: Version) -> Arc<Version> {
+        let known = self.words.iter().filter_map(Word::version).find(|known| ***known == version);
+        known.cloned().unwrap_or_else(|| Arc::new(version))
+    }
+
+    /// Which version counts, and whether it was deleted. Of two versions of one second the source's counts, then the
+    /// one with the greater tag, so that all gates agree.
+    fn weigh(&mut self, source: Option<u32>) {
+        let rank = |word: &Word| {
+            let film = &word.version()?.film;
+            Some((film.last_modified_unix_s, Some(word.node) == source, film.etag.clone()))
+        };
+        let ranked = self.words.iter().enumerate().filter_map(|(at, word)| Some((rank(word)?, at)));
+        let newest = ranked.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, at)| at);
+        self.newest = newest.and_then(|at| u16::try_from(at).ok());
+        self.gone = self.newest().cloned().is_some_and(|newest| {
+            let is_source = |word: &Word| Some(word.node) == source;
+            let source_holds = self.words.iter().any(|word| is_source(word) && word.version().is_some());
+            self.words.iter().any(|word| match &word.said {
+                // The marker has no date on the wire (HEAD of MinIO gives none), but what it stands on has one.
+                Said::Deleted { was: Some(was) } => {
+                    let is_newer = newest.film.last_modified_unix_s > was.film.last_modified_unix_s;
+                    !is_newer && (is_source(word) || !source_holds)
+                }
+                Said::Deleted { was: None } => is_source(word),
+                _ => false,
+            })
+        });
+    }
+}
+
+impl Word {
+    fn new(node: u32) -> Self {
+        Self { node, said: Said::Nothing, heard: Tick(0), failed: None, failed_at: Tick(0), denied: 0 }
+    }
+
+    /// What it said last.
+    #[must_use]
+    pub fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// When, in milliseconds of the gate's clock, to a tenth of a second.
+    #[must_use]
+    pub fn heard_ms(&self) -> u64 {
+        self.heard.ms()
+    }
+
+    /// How the last question failed, and when, if it did.
+    #[must_use]
+    pub fn failed(&self) -> Option<(Failure, u64)> {
+        self.failed.map(|failure| (failure, self.failed_at.ms()))
+    }
+
+    fn version(&self) -> Option<&Arc<Version>> {
+        if let Said::Holds(version) = &self.said { Some(version) } else { None }
+    }
+
+    fn dropped(&self) -> Dropped {
+        match self.said {
+            Said::Lacks(Failure::Forbidden) => Dropped::Forbidden,
+            Said::Deleted { .. } => Dropped::Deleted,
+            _ => Dropped::Absent,
+        }
+    }
+
+    fn hear(&mut self, heard: Result<Arc<Version>, Failure>, now_ms: u64) {
+        let said = match heard {
+            Ok(version) => Said::Holds(version),
+            Err(failure @ (Failure::Absent | Failure::Forbidden)) => Said::Lacks(failure),
+            Err(Failure::Deleted) => {
+                let was = match &self.said {
+                    Said::Holds(version) => Some(Arc::clone(version)),
+                    Said::Deleted { was } => was.clone(),
+                    _ => None,
+                };
+                Said::Deleted { was }
+            }
+            Err(failure) => {
+                self.failed = Some(failure);
+                self.failed_at = Tick::at(now_ms);
+                return;
+            }
+        };
+        let denies = |said: &Said| matches!(said, Said::Lacks(_) | Said::Deleted { .. });
+        self.denied = if denies(&said) && denies(&self.said) { self.denied.saturating_add(1) } else { 0 };
+        self.said = said;
+        self.heard = Tick::at(now_ms);
+        self.failed = None;
+    }
+
+    fn due_ms(&self, times: Times) -> u64 {
+        let half_ms = times.positive_ms / 2;
+        let due_ms = match self.said {
+            Said::Holds(_) => self.heard.ms() + half_ms,
+            Said::Nothing => 0,
+            Said::Lacks(_) | Said::Deleted { .. } => {
+                let pause_ms = times.negative_ms.saturating_mul(1 << self.denied.min(20));
+                self.heard.ms() + pause_ms.min(half_ms)
+            }
+        };
+        match self.failed {
+            Some(_) => due_ms.max(self.failed_at.ms() + times.negative_ms),
+            None => due_ms,
+        }
+    }
+}
+
+/// Whether two nodes hold the same bytes. The version's id may differ: copies that were not made by replication have
+/// ids of their own.
+fn is_same(one: &Identity, other: &Identity) -> bool {
+    one.etag == other.etag && one.size == other.size
+}
+
+#[cfg(test)]
+mod tests;

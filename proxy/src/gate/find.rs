@@ -1,0 +1,323 @@
+//! Asks nodes whether they hold a film: for a viewer who waits, and behind the back of those who do not.
+//!
+//! A question goes to a node once, however many viewers wait for its answer, and outlives them. Questions that viewers
+//! wait for and those that keep the memory fresh have lanes of their own to every node, so that a flood of unknown names
+//! takes nothing from films that are watched. Absent on purpose: what an answer means (`decide::presence`).
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::choose::{Among, Chooser};
+use super::serve::Size;
+use crate::answer::pump::Engine;
+use crate::clock::Clock;
+use crate::decide::health::State;
+use crate::decide::presence::{Breadth, GRACE_MS, Next, Version, next};
+use crate::decide::resume::{Failure, NoFilm, Word, no_film};
+use crate::presence::{Entry, Presence};
+use crate::state::Snapshot;
+
+/// Fleets up to this size are asked whole, so that viewers elsewhere need not wait; in a larger one with a source, so
+/// many of the nearest nodes and the source settle it.
+const ASKED_MAX: usize = 16;
+/// Questions to one node at once.
+const AT_ONCE: usize = 64;
+/// Of those, for films that are watched.
+const FRESH_AT_ONCE: usize = 16;
+/// Questions that wait for their turn at one node; beyond them a question fails at once.
+const WAITING_MAX: usize = 1024;
+/// Films that no node is known to hold and that are looked for in nodes by streaming from them, at once.
+const UNKNOWN_AT_ONCE: usize = 256;
+
+/// How often what has expired is taken out.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Finder {
+    pub(super) presence: Presence,
+    engine: Arc<Engine>,
+    clock: Clock,
+    nodes: Box<[Lanes]>,
+    unknown: Semaphore,
+}
+
+/// The ways to one node.
+#[derive(Debug)]
+struct Lanes {
+    waited_for: Lane,
+    fresh: Lane,
+    /// It refused us last.
+    refuses: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Lane {
+    turns: Semaphore,
+    waiting: AtomicUsize,
+}
+
+/// Why a question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// A viewer waits for the answer.
+    Viewer,
+    /// The node was not asked yet, and a later viewer might have to wait.
+    Gap,
+    /// Its word is getting old.
+    Age,
+    /// Something happened to the film.
+    Event,
+}
+
+impl Finder {
+    pub(super) fn new(presence: Presence, engine: Arc<Engine>, clock: Clock, nodes: usize) -> Self {
+        let lanes = || Lanes {
+            waited_for: Lane::new(AT_ONCE),
+            fresh: Lane::new(FRESH_AT_ONCE),
+            refuses: AtomicBool::new(false),
+        };
+        Self {
+            presence,
+            engine,
+            clock,
+            nodes: (0..nodes).map(|_| lanes()).collect(),
+            unknown: Semaphore::new(UNKNOWN_AT_ONCE),
+        }
+    }
+
+    /// Asks until it is known who serves the viewer, or that nobody can, or for as long as one question may take. False:
+    /// nobody had to be asked.
+    pub(super) async fn find(
+        self: &Arc<Self>,
+        snapshot: &Arc<Snapshot>,
+        chooser: &Chooser<'_>,
+        entry: &Arc<Entry>,
+        size: Size,
+    ) -> bool {
+        let mut asked = false;
+        let began_ms = self.clock.now_ms();
+        let patience = snapshot.config.stream.connect_timeout + snapshot.config.stream.first_byte_timeout;
+        let deadline = Instant::now() + patience;
+        let source = snapshot.fleet.source().filter(|source| is_up(snapshot, *source));
+        loop {
+            let mut changed = pin!(entry.changed().notified());
+            changed.as_mut().enable();
+            let now_ms = self.clock.now_ms();
+            let waited_ms = now_ms - began_ms;
+            let breadth = match size {
+                // Whoever serves the film has most likely all of it, unless it hangs.
+                Size::Part if waited_ms < GRACE_MS => Breadth::One,
+                _ => Breadth::Several { source },
+            };
+            let holder_for_ms =
+                entry.holder_since_ms().map(|since_ms| now_ms.saturating_sub(since_ms.max(began_ms)));
+            let step = {
+                let known = entry.known();
+                let order = order(snapshot, chooser, Among::hopeful(Some(&**known), now_ms));
+                let standing = |node| known.standing(node, now_ms, self.presence.times());
+                next(&order, breadth, standing, |node| entry.is_asking(node), holder_for_ms)
+            };
+            match step {
+                Next::Go | Next::GiveUp => return asked,
+                Next::Ask(nodes) => {
+                    asked = true;
+                    nodes.into_iter().for_each(|node| self.ask(snapshot, entry, node, Cause::Viewer));
+                }
+                Next::Wait => {
+                    let patient_ms = holder_for_ms.or((breadth == Breadth::One).then_some(waited_ms));
+                    let grace = patient_ms.map(|ms| Duration::from_millis(GRACE_MS.saturating_sub(ms)));
+                    let until = grace.map_or(deadline, |grace| deadline.min(Instant::now() + grace));
+                    asked = true;
+                    if timeout_at(until, changed).await.is_err() && Instant::now() >= deadline {
+                        return asked;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks those who were not asked yet, so that later viewers need not wait. Large fleets are not asked whole.
+    pub(super) fn fill(self: &Arc<Self>, snapshot: &Arc<Snapshot>, entry: &Arc<Entry>) {
+        let nodes = snapshot.fleet.nodes.len();
+        if nodes > ASKED_MAX {
+            return;
+        }
+        for node in (0..nodes).filter(|node| is_up(snapshot, *node)) {
+            if entry.known().word(node).is_none() {
+                self.ask(snapshot, entry, node, Cause::Gap);
+            }
+        }
+    }
+
+    /// Asks again whoever is due. A node that is down is not asked: it has nothing to say, and says so slowly.
+    pub(super) fn refresh(self: &Arc<Self>, snapshot: &Arc<Snapshot>, entry: &Arc<Entry>) {
+        let now_ms = self.clock.now_ms();
+        let known = entry.known();
+        let due = known.due(now_ms, self.presence.times()).filter(|node| is_up(snapshot, *node));
+        let due: Vec<usize> = due.collect();
+        if due.is_empty() {
+            entry.rest_until(now_ms + self.presence.times().negative_ms);
+        }
+        for node in due {
+            self.ask(snapshot, entry, node, Cause::Age);
+        }
+    }
+
+    /// Something happened to the film: whatever its nodes said may be over.
+    pub(super) fn ask_again(self: &Arc<Self>, snapshot: &Arc<Snapshot>, key: &str) {
+        let Some(entry) = self.presence.find(key) else { return };
+        let nodes: Vec<usize> = entry.known().words().iter().map(|word| word.node as usize).collect();
+        for node in nodes {
+            self.ask(snapshot, &entry, node, Cause::Event);
+        }
+    }
+
+    /// What a request to a node met, outside the questions of the memory.
+    pub(super) fn heard(&self, snapshot: &Snapshot, key: &str, node: usize, heard: Result<Version, Failure>) {
+        let entry = self.presence.entry(key);
+        self.told(snapshot, node, heard.as_ref().err().copied());
+        self.presence.hear(&entry, node, heard, self.clock.now_ms());
+    }
+
+    /// A turn for a film that no node is known to hold; `None`: there are too many.
+    pub(super) async fn turn(&self, within: Duration) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        tokio::time::timeout(within, self.unknown.acquire()).await.ok()?.ok()
+    }
+
+    /// Why nobody holds a film, from what is known.
+    pub(super) fn no_film(&self, snapshot: &Snapshot, entry: Option<&Entry>) -> NoFilm {
+        let now_ms = self.clock.now_ms();
+        let known = entry.map(Entry::known);
+        let said = |node| known.as_ref()?.said(node, now_ms, self.presence.times());
+        let source = snapshot.fleet.source();
+        let nodes = 0..snapshot.fleet.nodes.len();
+        match no_film(nodes.map(|node| Word { is_source: source == Some(node), said: said(node) })) {
+            // Nothing was asked for but a word.
+            NoFilm::Failed | NoFilm::Late => NoFilm::NoAnswer,
+            why => why,
+        }
+    }
+
+    /// Keeps the memory within its bounds, until `shutdown` is true.
+    pub(super) async fn tidy(&self, mut shutdown: watch::Receiver<bool>) {
+        let mut every = tokio::time::interval(TIDY_EVERY);
+        loop {
+            tokio::select! {
+                _ = every.tick() => self.presence.tidy(),
+                ended = shutdown.wait_for(|ended| *ended) => {
+                    drop(ended);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn ask(self: &Arc<Self>, snapshot: &Arc<Snapshot>, entry: &Arc<Entry>, node: usize, cause: Cause) {
+        // A host that tells us of an event from elsewhere has to wait for a viewer's question.
+        let Ok(runtime) = Handle::try_current() else { return };
+        if !entry.begin(node, cause == Cause::Event) {
+            return;
+        }
+        // It may have answered since somebody found that it had not.
+        if cause == Cause::Gap && entry.known().word(node).is_some() && !entry.end(node) {
+            return;
+        }
+        let (finder, snapshot, entry) = (Arc::clone(self), Arc::clone(snapshot), Arc::clone(entry));
+        // On its own: viewers who leave must not take the answer with them that others wait for.
+        runtime.spawn(async move {
+            loop {
+                let heard = finder.look(&snapshot, &entry, node, cause).await;
+                finder.presence.hear(&entry, node, heard, finder.clock.now_ms());
+                if !entry.end(node) {
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn look(
+        &self,
+        snapshot: &Snapshot,
+        entry: &Entry,
+        node: usize,
+        cause: Cause,
+    ) -> Result<Version, Failure> {
+        let lanes = &self.nodes[node];
+        let lane = if cause == Cause::Viewer { &lanes.waited_for } else { &lanes.fresh };
+        let Some(_turn) = lane.turn().await else { return Err(Failure::Busy) };
+        let to = &snapshot.fleet.nodes[node];
+        let heard = self.engine.look(to, entry.key(), &snapshot.region, &snapshot.config.stream).await;
+        to.metrics.count_check(heard.as_ref().err().copied());
+        self.told(snapshot, node, heard.as_ref().err().copied());
+        heard
+    }
+
+    /// A node that refuses us is the operator's to mend, and said once.
+    fn told(&self, snapshot: &Snapshot, node: usize, failure: Option<Failure>) {
+        let refuses = &self.nodes[node].refuses;
+        let id = snapshot.fleet.nodes[node].config.id.as_str();
+        match failure {
+            Some(Failure::Forbidden) => {
+                if !refuses.swap(true, Ordering::Relaxed) {
+                    tracing::error!(
+                        node = id,
+                        "the node refuses us films: its key needs s3:GetObject on the bucket's objects and \
+                         s3:ListBucket on the bucket; viewers go elsewhere"
+                    );
+                }
+            }
+            None => {
+                if refuses.load(Ordering::Relaxed) && refuses.swap(false, Ordering::Relaxed) {
+                    tracing::info!(node = id, "the node gives us films again");
+                }
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+impl Lane {
+    fn new(at_once: usize) -> Self {
+        Self { turns: Semaphore::new(at_once), waiting: AtomicUsize::new(0) }
+    }
+
+    async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        if let Ok(turn) = self.turns.try_acquire() {
+            return Some(turn);
+        }
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let turn = self.turns.acquire().await.ok();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        turn
+    }
+}
+
+/// Who is asked for a viewer, best first: those who may take the viewer; then whoever else answers, because one of them
+/// may be the only holder, or the one whose word is missing.
+fn order(snapshot: &Snapshot, chooser: &Chooser<'_>, among: Among<'_>) -> Vec<usize> {
+    let nodes = snapshot.fleet.nodes.len();
+    let depth = if snapshot.fleet.source().is_some() { nodes.min(ASKED_MAX) } else { nodes };
+    let (plan, _) = chooser.plan(among, depth);
+    let mut order: Vec<usize> = plan.ranking.best.iter().map(|scored| scored.node).collect();
+    if order.len() < depth {
+        let others = (0..nodes).filter(|node| is_up(snapshot, *node));
+        let others: Vec<usize> = others.filter(|node| !order.contains(node)).collect();
+        order.extend(others.into_iter().take(depth - order.len()));
+    }
+    order
+}
+
+/// Worth a question. A draining node is.
+fn is_up(snapshot: &Snapshot, node: usize) -> bool {
+    snapshot.fleet.nodes[node].live.state() == State::Up
+}

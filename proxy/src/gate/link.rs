@@ -1,0 +1,212 @@
+//! One request that is answered by a link: chosen among those who hold the film, signed, told.
+//!
+//! Of a film that is known this is a plain function: no await, no lock. Absent on purpose: rules.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use pingora::Result;
+use pingora::http::RequestHeader;
+
+use super::Gate;
+use super::choose::{Among, Chooser};
+use super::find::Finder;
+use super::serve::{Arrival, Size, Told, Wanted, decision_header, refused, retry_after_s};
+use crate::answer::{Answer, Asking, WATCHGATE_DECISION, redirect};
+use crate::decide::plan::{Plan, Why};
+use crate::decide::presence::{Known, Standing, Version};
+use crate::decide::watch::Method;
+use crate::fleet::Node;
+use crate::presence::Lookup;
+use crate::refusal::Refusal;
+use crate::sign::{DayKey, LinkTime, lifetime_s, link_time};
+use crate::state::Snapshot;
+
+/// The answer, if nobody has to be asked for it.
+///
+/// # Errors
+/// As [`Asking::head`].
+pub(super) fn answer(
+    gate: &Gate,
+    snapshot: &Arc<Snapshot>,
+    head: &RequestHeader,
+    arrival: &Arrival,
+    wanted: &Wanted,
+) -> Result<Option<(Answer, Told)>> {
+    let fields = &head.headers;
+    let Some(finder) = &gate.finder else {
+        let now_ms = gate.clock.now_ms();
+        return Linking { gate, snapshot, fields, arrival, wanted }.at_once(None, now_ms).transpose();
+    };
+    let linking = Linking { gate, snapshot, fields, arrival, wanted };
+    let now_ms = gate.clock.now_ms();
+    let (answered, due) = finder.presence.look(&wanted.key, now_ms, |known| linking.at_once(known, now_ms));
+    if let Some(entry) = due {
+        finder.refresh(snapshot, &entry);
+    }
+    if answered.is_some() {
+        finder.presence.count(Lookup::Hit);
+    }
+    answered.transpose()
+}
+
+/// The answer, after those who know were asked.
+///
+/// # Errors
+/// As [`Asking::head`].
+pub(super) async fn answer_asked(
+    gate: &Gate,
+    snapshot: &Arc<Snapshot>,
+    head: &RequestHeader,
+    arrival: &Arrival,
+    wanted: &Wanted,
+) -> Result<(Answer, Told)> {
+    let linking = Linking { gate, snapshot, fields: &head.headers, arrival, wanted };
+    let Some(finder) = &gate.finder else { return linking.refused(Refusal::NotFound) };
+    let entry = finder.presence.entry(&wanted.key);
+    let asked = finder.find(snapshot, &linking.chooser(), &entry, wanted.size).await;
+    finder.presence.count(if asked { Lookup::Miss } else { Lookup::Negative });
+    if wanted.size == Size::Film && entry.known().is_held() {
+        finder.fill(snapshot, &entry);
+    }
+    let known = entry.known();
+    linking.at_last(finder, &known, &entry)
+}
+
+/// One request for a link.
+#[derive(Clone, Copy)]
+struct Linking<'a> {
+    gate: &'a Gate,
+    snapshot: &'a Snapshot,
+    fields: &'a HeaderMap,
+    arrival: &'a Arrival,
+    wanted: &'a Wanted,
+}
+
+impl<'a> Linking<'a> {
+    fn chooser(&self) -> Chooser<'a> {
+        let (gate, snapshot) = (self.gate, self.snapshot);
+        Chooser { gate, snapshot, viewer: self.arrival.viewer, film: self.wanted.film }
+    }
+
+    /// `None`: somebody has to be asked first.
+    fn at_once(&self, known: Option<&Known>, now_ms: u64) -> Option<Result<(Answer, Told)>> {
+        let (plan, from) = self.chooser().plan(Among::hopeful(known, now_ms), 1);
+        let Some(winner) = plan.winner() else {
+            if plan.is_film_missing() {
+                return None;
+            }
+            self.gate.metrics.located(from);
+            return Some(self.refused(self.no_node()));
+        };
+        let holds = |finder: &Arc<Finder>| {
+            let times = finder.presence.times();
+            let standing = |known: &Known| known.standing(winner.node, now_ms, times);
+            known.map(standing) == Some(Standing::Holds)
+        };
+        // While everything is down nobody answers, and the policy hopes that viewers come through where we do not.
+        if plan.why != Why::AllDown && !self.gate.finder.as_ref().is_none_or(holds) {
+            return None;
+        }
+        self.gate.metrics.located(from);
+        let version = known.and_then(|known| known.version(winner.node));
+        Some(self.link(&plan, version.map(|version| &**version)))
+    }
+
+    /// After the nodes were asked: a holder, or a refusal.
+    fn at_last(
+        &self,
+        finder: &Finder,
+        known: &Known,
+        entry: &crate::presence::Entry,
+    ) -> Result<(Answer, Told)> {
+        let among = Among::holders(Some(known), self.gate.clock.now_ms());
+        let (mut plan, from) = self.chooser().plan(among, 1);
+        self.gate.metrics.located(from);
+        if plan.winner().is_none() {
+            // Somebody whom an operator drains may be the only one who holds the film.
+            plan = self.chooser().plan(Among { take_draining: true, ..among }, 1).0;
+        }
+        match plan.winner() {
+            Some(winner) => self.link(&plan, known.version(winner.node).map(|version| &**version)),
+            None if plan.is_film_missing() => {
+                let why = finder.no_film(self.snapshot, Some(entry));
+                self.refused(Refusal::NoFilm { why, retry_after_s: retry_after_s(self.snapshot) })
+            }
+            None => self.refused(self.no_node()),
+        }
+    }
+
+    fn link(&self, plan: &Plan, version: Option<&Version>) -> Result<(Answer, Told)> {
+        let Some(winner) = plan.winner() else { return self.refused(self.no_node()) };
+        let (gate, snapshot, wanted) = (self.gate, self.snapshot, self.wanted);
+        let node = &snapshot.fleet.nodes[winner.node];
+        let film = version.map(|version| &version.film);
+        let time = link_time_at(snapshot, self.arrival.unix_ms, film.map(|film| film.size));
+        let pinned = film.filter(|_| snapshot.config.stream.pin_version);
+        let version_id = pinned.and_then(|film| film.version_id.as_deref());
+        let url = sign_link(snapshot, node, &wanted.key, version_id, wanted.method, time);
+        let link = redirect::Link {
+            url: &url,
+            method: wanted.method,
+            film: &wanted.film,
+            node: node.config.id.as_str(),
+            expires_at_s: time.expires_at_s(),
+            version: film,
+        };
+        node.live.count_sent();
+        let asking = self.asking();
+        let (mut answer, outcome) = if wanted.wants_json {
+            gate.metrics.linked(plan.why);
+            node.metrics.link.inc();
+            (redirect::link(&link, &asking)?, "link")
+        } else {
+            gate.metrics.redirected(plan.why);
+            node.metrics.redirect.inc();
+            (redirect::redirect(&link, &asking)?, "redirect")
+        };
+        if snapshot.config.watch.decision_header {
+            let value = decision_header(node, plan, winner.node, plan.why);
+            answer.head.insert_header(WATCHGATE_DECISION, value)?;
+        }
+        gate.metrics.decision_seconds.observe(self.arrival.began.elapsed().as_secs_f64());
+        let told = Told::plain(wanted.mode, Some(wanted.film), outcome, plan.why.as_str());
+        Ok((answer, Told { node: Some(winner.node), ..told }))
+    }
+
+    fn refused(&self, refusal: Refusal) -> Result<(Answer, Told)> {
+        let about = (self.wanted.mode, Some(self.wanted.film));
+        refused(self.gate, self.arrival, &self.asking(), refusal, about)
+    }
+
+    fn no_node(&self) -> Refusal {
+        Refusal::NoNode { retry_after_s: retry_after_s(self.snapshot) }
+    }
+
+    fn asking(&self) -> Asking<'a> {
+        self.arrival.asking(self.snapshot, self.fields, self.wanted.method == Method::Head)
+    }
+}
+
+fn link_time_at(snapshot: &Snapshot, unix_ms: u64, size: Option<u64>) -> LinkTime {
+    let watch = &snapshot.config.watch;
+    link_time(unix_ms / 1000, watch.link_window.as_secs(), lifetime_s(watch.link_lifetime, size))
+}
+
+fn sign_link(
+    snapshot: &Snapshot,
+    node: &Node,
+    key: &str,
+    version_id: Option<&str>,
+    method: Method,
+    time: LinkTime,
+) -> String {
+    let keys = node.live.keys.load();
+    if let Some(day) = keys.at(time.signed_at_s()) {
+        return node.link.presign(day, method, key, version_id, time);
+    }
+    // Only while the task that keeps the keys has not run yet after midnight: a few microseconds more.
+    let secret = node.config.secret_key.expose();
+    let day = DayKey::derive(secret, time.signed_at_s(), &snapshot.config.bucket.region);
+    node.link.presign(&day, method, key, version_id, time)
+}

@@ -1,0 +1,122 @@
+//! Tells the pump who is asked for a film, by what is known of it, and remembers what they say.
+//!
+//! Absent on purpose: any wait. What has to be asked again is asked behind the viewer's back.
+
+use std::sync::Arc;
+
+use super::choose::{Among, Chooser};
+use super::find::Finder;
+use crate::answer::pump::{self, Guide, NODES_USUAL, Nodes, Stage};
+use crate::decide::plan::Plan;
+use crate::decide::presence::{Known, Standing, Version};
+use crate::decide::resume::{Failure, Identity, Lie};
+use crate::presence::Lookup;
+use crate::state::places::PlaceFrom;
+use crate::state::{Snapshot, Unknown};
+
+/// Tells the pump who is asked, and hears what they say.
+pub(super) struct Usher<'a> {
+    pub(super) chooser: Chooser<'a>,
+    pub(super) snapshot: &'a Arc<Snapshot>,
+    pub(super) key: &'a Arc<str>,
+}
+
+/// What is known before a node is asked.
+pub(super) struct Foreseen {
+    pub(super) plan: Plan,
+    pub(super) from: PlaceFrom,
+    /// The version that the first node of the plan is known to hold.
+    pub(super) known: Option<Arc<Version>>,
+}
+
+impl Usher<'_> {
+    pub(super) fn finder(&self) -> Option<&Arc<Finder>> {
+        self.chooser.gate.finder.as_ref()
+    }
+
+    /// Reads what is known of the film; if that is getting old, it is asked for again behind the viewer's back.
+    fn look<R>(&self, read: impl FnOnce(Option<&Known>) -> R) -> R {
+        let Some(finder) = self.finder() else { return read(None) };
+        let (looked, due) = finder.presence.look(self.key, self.chooser.now_ms(), read);
+        if let Some(entry) = due {
+            finder.refresh(self.snapshot, &entry);
+        }
+        looked
+    }
+
+    pub(super) fn foresee(&self) -> Foreseen {
+        let now_ms = self.chooser.now_ms();
+        let foreseen = self.look(|known| {
+            let (plan, from) = self
+                .chooser
+                .plan(Among { unknown: Unknown::Tried, ..Among::hopeful(known, now_ms) }, NODES_USUAL);
+            let version = plan.winner().and_then(|winner| self.held(known?, winner.node, now_ms));
+            Foreseen { known: version, plan, from }
+        });
+        if let Some(finder) = self.finder() {
+            finder.presence.count(match &foreseen {
+                Foreseen { known: Some(_), .. } => Lookup::Hit,
+                Foreseen { plan, .. } if plan.is_film_missing() => Lookup::Negative,
+                Foreseen { .. } => Lookup::Miss,
+            });
+        }
+        foreseen
+    }
+
+    fn held(&self, known: &Known, node: usize, now_ms: u64) -> Option<Arc<Version>> {
+        let holds = known.standing(node, now_ms, self.finder()?.presence.times()) == Standing::Holds;
+        known.version(node).filter(|_| holds).cloned()
+    }
+
+    /// The other nodes are asked behind the viewer's back.
+    pub(super) fn fill(&self) {
+        if let Some(finder) = self.finder()
+            && let Some(entry) = finder.presence.find(self.key)
+        {
+            finder.fill(self.snapshot, &entry);
+        }
+    }
+}
+
+impl Guide for Usher<'_> {
+    fn order(&self, among: pump::Among, stage: Stage) -> Nodes {
+        let depth = if among == pump::Among::Best { NODES_USUAL } else { self.snapshot.fleet.nodes.len() };
+        let ranking = match among {
+            pump::Among::Everybody => self.chooser.anyway(depth),
+            pump::Among::Best | pump::Among::All => self.look(|known| {
+                let unknown = if stage == Stage::Begins { Unknown::Tried } else { Unknown::Running };
+                let now_ms = self.chooser.now_ms();
+                self.chooser.plan(Among { unknown, ..Among::hopeful(known, now_ms) }, depth).0.ranking
+            }),
+        };
+        ranking.best.iter().map(|scored| scored.node).collect()
+    }
+
+    fn said(&self, node: usize) -> Option<Failure> {
+        let finder = self.finder()?;
+        let now_ms = self.chooser.now_ms();
+        self.look(|known| known?.said(node, now_ms, finder.presence.times()))
+    }
+
+    fn heard(&self, node: usize, heard: Result<(&Identity, Option<&str>), Failure>) {
+        let Some(finder) = self.finder() else { return };
+        match heard {
+            Ok((film, content_type)) => {
+                let (now_ms, times) = (self.chooser.now_ms(), finder.presence.times());
+                if self.look(|known| known.is_some_and(|known| known.has_heard(node, film, now_ms, times))) {
+                    return;
+                }
+                let version = Version { film: film.clone(), content_type: content_type.map(Into::into) };
+                finder.heard(self.snapshot, self.key, node, Ok(version));
+            }
+            Err(failure @ (Failure::Absent | Failure::Deleted | Failure::Forbidden)) => {
+                finder.heard(self.snapshot, self.key, node, Err(failure));
+            }
+            // It holds something else by now.
+            Err(Failure::Stale | Failure::Lie(Lie::Tag | Lie::Total)) => {
+                finder.ask_again(self.snapshot, self.key);
+            }
+            Err(_) => {}
+        }
+    }
+}

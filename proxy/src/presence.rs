@@ -1,0 +1,310 @@
+//! What is known of which film at which node: the memory of many films.
+//!
+//! A film that is known is read from a plain map, without waiting and without a lock; films nobody holds are kept apart,
+//! so that a flood of unknown names drives out none that is watched. Absent on purpose: asking nodes (`gate::find`), and
+//! what their words mean (`decide::presence`).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use smallvec::SmallVec;
+use tokio::sync::Notify;
+use watchgate_config as config;
+
+use crate::clock::millis;
+use crate::decide::presence::{Known, Times, Version};
+use crate::decide::resume::Failure;
+use crate::kept::{Bounds, Kept};
+
+/// Bytes of one film that [`config::Presence::capacity`] counts as one.
+const UNIT_BYTES: usize = 512;
+/// Of so many films that are kept there may be one that nobody holds.
+const LACKING_SHARE: u64 = 16;
+/// Films that nobody holds are remembered in this number at least.
+const LACKING_MIN: u64 = 1024;
+/// A film that is not asked for any more is remembered for so many times of `positive_ttl`: its last holders are better
+/// than none while no node answers.
+const KEPT_TIMES: u32 = 10;
+/// Never due.
+const NEVER: u64 = u64::MAX;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Presence {
+    held: Kept<Arc<str>, Arc<Entry>>,
+    lacking: Kept<Arc<str>, Arc<Entry>>,
+    times: Times,
+    source: Option<usize>,
+    metrics: PresenceMetrics,
+}
+
+/// What is known of one film, and who is being asked.
+#[derive(Debug)]
+pub struct Entry {
+    key: Arc<str>,
+    known: ArcSwap<Known>,
+    /// When somebody should be asked again if the film is watched, in milliseconds of the gate's clock.
+    due_ms: AtomicU64,
+    /// Since when a holder is known, in milliseconds of the gate's clock; 0: none is.
+    holder_since_ms: AtomicU64,
+    asking: Mutex<SmallVec<[Asking; 4]>>,
+    changed: Notify,
+}
+
+/// A question on its way to a node.
+#[derive(Clone, Copy, Debug)]
+struct Asking {
+    node: usize,
+    /// Something happened since it was sent: its answer may be older.
+    again: bool,
+}
+
+/// How a film was found in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// A node that takes the viewer is known to hold it.
+    Hit,
+    /// Somebody had to be asked first.
+    Miss,
+    /// It is known that nobody holds it.
+    Negative,
+}
+
+#[derive(Debug)]
+struct PresenceMetrics {
+    lookups: [IntCounter; 3],
+    films: IntGaugeVec,
+}
+
+impl Presence {
+    /// An empty memory, and its metrics.
+    ///
+    /// # Errors
+    /// The registry has families of these names.
+    pub fn new(
+        config: &config::Presence,
+        source: Option<usize>,
+        registry: &Registry,
+    ) -> prometheus::Result<Self> {
+        let capacity = u64::from(config.capacity.get());
+        let lacking = (capacity / LACKING_SHARE).max(LACKING_MIN);
+        // Long enough for whoever waits for the answer, and then as long as it is believed.
+        let lacking_ttl = config.negative_ttl + Duration::from_secs(10);
+        Ok(Self {
+            held: Kept::new(Bounds { weight_max: capacity, ttl: Some(config.positive_ttl * KEPT_TIMES) }),
+            lacking: Kept::new(Bounds { weight_max: lacking, ttl: Some(lacking_ttl) }),
+            times: Times {
+                positive_ms: millis(config.positive_ttl),
+                negative_ms: millis(config.negative_ttl),
+            },
+            source,
+            metrics: PresenceMetrics::register(registry)?,
+        })
+    }
+
+    /// How long words are believed.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        self.times
+    }
+
+    /// Reads what is known of a film. Neither waits nor allocates. The second value: somebody should be asked again,
+    /// because the film is watched; whoever gets it has to see to it.
+    pub fn look<R>(
+        &self,
+        key: &str,
+        now_ms: u64,
+        read: impl FnOnce(Option<&Known>) -> R,
+    ) -> (R, Option<Arc<Entry>>) {
+        let read = |entry: Option<&Arc<Entry>>| {
+            let due = entry.filter(|entry| entry.claim(now_ms)).cloned();
+            let known = entry.map(|entry| entry.known.load());
+            (read(known.as_ref().map(|known| &***known)), due)
+        };
+        self.held.look(key, |held| match held {
+            Some(held) => read(Some(held)),
+            None => self.lacking.look(key, read),
+        })
+    }
+
+    /// What is known of a film, to be kept by whoever asks for it; made if there is nothing.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Arc<Entry> {
+        if let Some(entry) = self.find(key) {
+            return entry;
+        }
+        // Of two that come at once, the second one's stays: a question more, and nothing lost.
+        let entry = Arc::new(Entry::new(key.into()));
+        self.lacking.insert(Arc::clone(&entry.key), Arc::clone(&entry), 1);
+        entry
+    }
+
+    /// What is known of a film, if anything is.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<Arc<Entry>> {
+        self.held.get(key, Arc::clone).or_else(|| self.lacking.get(key, Arc::clone))
+    }
+
+    /// A node has answered for a film, or failed to.
+    pub fn hear(&self, entry: &Arc<Entry>, node: usize, heard: Result<Version, Failure>, now_ms: u64) {
+        let (was_held, known) = entry.hear(node, heard, now_ms, self.source, self.times);
+        let bytes = size_of::<Entry>() + entry.key.len() + known.bytes();
+        let weight = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
+        let (to, from) =
+            if known.is_held() { (&self.held, &self.lacking) } else { (&self.lacking, &self.held) };
+        to.insert(Arc::clone(&entry.key), Arc::clone(entry), weight);
+        if was_held != known.is_held() {
+            from.remove(&*entry.key);
+        }
+        entry.changed.notify_waiters();
+    }
+
+    /// Counts how a film was found.
+    pub fn count(&self, lookup: Lookup) {
+        self.metrics.lookups[lookup as usize].inc();
+    }
+
+    /// Forgets what is due to be forgotten; to be called now and then.
+    pub fn tidy(&self) {
+        self.held.settle();
+        self.lacking.settle();
+        let show = |kind: &str, films: usize| {
+            self.metrics.films.with_label_values(&[kind]).set(i64::try_from(films).unwrap_or(i64::MAX));
+        };
+        show("held", self.held.len());
+        show("lacking", self.lacking.len());
+    }
+}
+
+impl Entry {
+    fn new(key: Arc<str>) -> Self {
+        Self {
+            key,
+            known: ArcSwap::from_pointee(Known::default()),
+            due_ms: AtomicU64::new(NEVER),
+            holder_since_ms: AtomicU64::new(0),
+            asking: Mutex::new(SmallVec::new()),
+            changed: Notify::new(),
+        }
+    }
+
+    /// The film's object key.
+    #[must_use]
+    pub fn key(&self) -> &Arc<str> {
+        &self.key
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn known(&self) -> Guard<Arc<Known>> {
+        self.known.load()
+    }
+
+    /// Wakes those who wait for an answer.
+    #[must_use]
+    pub fn changed(&self) -> &Notify {
+        &self.changed
+    }
+
+    /// Since when a holder is known, in milliseconds of the gate's clock.
+    #[must_use]
+    pub fn holder_since_ms(&self) -> Option<u64> {
+        Some(self.holder_since_ms.load(Ordering::Relaxed)).filter(|since_ms| *since_ms > 0)
+    }
+
+    /// Whether a node has been asked and has not answered.
+    #[must_use]
+    pub fn is_asking(&self, node: usize) -> bool {
+        self.asking().iter().any(|asking| asking.node == node)
+    }
+
+    /// Whether the caller is the one to ask a node: nobody else is doing so. `again`: something happened, so that an
+    /// answer on its way may be older; whoever asks now asks once more.
+    #[must_use]
+    pub fn begin(&self, node: usize, again: bool) -> bool {
+        let mut asking = self.asking();
+        if let Some(asking) = asking.iter_mut().find(|asking| asking.node == node) {
+            asking.again |= again;
+            return false;
+        }
+        asking.push(Asking { node, again: false });
+        true
+    }
+
+    /// The question that [`Entry::begin`] allowed is answered; true: it has to be asked once more.
+    #[must_use]
+    pub fn end(&self, node: usize) -> bool {
+        let mut asking = self.asking();
+        let Some(at) = asking.iter().position(|asking| asking.node == node) else { return false };
+        if asking[at].again {
+            asking[at].again = false;
+            return true;
+        }
+        asking.swap_remove(at);
+        drop(asking);
+        self.changed.notify_waiters();
+        false
+    }
+
+    /// Nobody who is due can be asked before then, in milliseconds of the gate's clock.
+    pub fn rest_until(&self, due_ms: u64) {
+        self.due_ms.store(due_ms, Ordering::Relaxed);
+    }
+
+    /// A lock that is held for a few instructions; whoever panicked with it left it whole.
+    fn asking(&self) -> MutexGuard<'_, SmallVec<[Asking; 4]>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hear(
+        &self,
+        node: usize,
+        heard: Result<Version, Failure>,
+        now_ms: u64,
+        source: Option<usize>,
+        times: Times,
+    ) -> (bool, Arc<Known>) {
+        // Writers wait for each other; readers for nobody.
+        let asking = self.asking();
+        let mut known = Known::clone(&self.known.load());
+        let was_held = known.is_held();
+        known.hear(node, heard, now_ms, source);
+        let known = Arc::new(known);
+        self.known.store(Arc::clone(&known));
+        self.due_ms.store(known.due_ms(times).unwrap_or(NEVER), Ordering::Relaxed);
+        match (was_held, known.is_held()) {
+            (false, true) => self.holder_since_ms.store(now_ms.max(1), Ordering::Relaxed),
+            (_, false) => self.holder_since_ms.store(0, Ordering::Relaxed),
+            _ => {}
+        }
+        drop(asking);
+        (was_held, known)
+    }
+
+    /// Whether the caller is the one to see to it that somebody is asked again.
+    fn claim(&self, now_ms: u64) -> bool {
+        let due_ms = self.due_ms.load(Ordering::Relaxed);
+        due_ms <= now_ms
+            && self.due_ms.compare_exchange(due_ms, NEVER, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl PresenceMetrics {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let about =
+            "Films looked for in the memory of what nodes hold, by whether somebody had to be asked first.";
+        let lookups = IntCounterVec::new(Opts::new("watchgate_presence_lookups_total", about), &["result"])?;
+        registry.register(Box::new(lookups.clone()))?;
+        let about = "Films in the memory of what nodes hold, by whether anybody holds them.";
+        let films = IntGaugeVec::new(Opts::new("watchgate_presence_films", about), &["kind"])?;
+        registry.register(Box::new(films.clone()))?;
+        let lookups = ["hit", "miss", "negative"].map(|result| lookups.with_label_values(&[result]));
+        Ok(Self { lookups, films })
+    }
+}
+
+#[cfg(test)]
+mod tests;
