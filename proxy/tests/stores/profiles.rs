@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use tokio::task::JoinSet;
+use watchgate::decide::event::Kind;
 use watchgate_node::{Credential, Fault, Health, Lag, Manners, Node, Policy, Scope, Seen};
 
 use crate::gates::{CITIES, FILM, KEY, TestGate, eventually};
 use crate::support::{GATE, film, gate, link_plays, streams, watch};
+use crate::weed::until;
 
 const PROFILES: [(&str, Manners); 6] = [
     ("minio", Manners::Minio),
@@ -176,13 +178,14 @@ fn resumes(gate: &TestGate) -> f64 {
 }
 
 #[tokio::test]
-async fn a_deleted_film_is_gone_with_a_marker_or_without() {
+async fn a_film_whose_delete_is_told_is_gone_with_a_marker_or_without() {
     for (profile, manners) in PROFILES {
         let node = holder(manners).await;
         let gate = gate("stream", profile, &[&node.endpoint()]).await;
         assert_eq!(watch(&gate, Method::HEAD, &[]).await.status, 200, "{profile} {FILM}");
         node.delete(KEY).expect("the bucket is there");
-        assert_eq!(watch(&gate, Method::HEAD, &[]).await.status, 404, "{profile}");
+        gate.gate.object_changed(KEY, Kind::Removed);
+        until("the film is gone", async || watch(&gate, Method::HEAD, &[]).await.status == 404).await;
         assert_eq!(watch(&gate, Method::GET, &[]).await.status, 404, "{profile}");
     }
 }
