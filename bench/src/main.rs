@@ -19,6 +19,7 @@ mod random;
 mod redirect;
 mod run;
 mod stream;
+mod stub;
 mod viewer;
 
 /// Measures watchgate from outside.
