@@ -65,6 +65,11 @@ async fn answer(mut stream: TcpStream, reply: impl Fn(&[u8], &mut Vec<u8>)) {
     }
 }
 
+/// Writes what a node says of itself and of its bucket.
+pub(crate) fn well(to: &mut Vec<u8>) {
+    to.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+}
+
 /// Writes the head of an answer about a film that is held. `more`: further lines, each with its end.
 pub(crate) fn held(to: &mut Vec<u8>, status: &str, length: u64, more: fmt::Arguments<'_>) {
     // Writing to a Vec does not fail.

@@ -65,8 +65,7 @@ impl Library {
             self.asked[kind].fetch_add(1, Ordering::Relaxed);
         }
         match film {
-            // The bucket, or a probe of health.
-            None => to.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+            None => stub::well(to),
             Some(_) if !is_held => {
                 to.extend_from_slice(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
             }

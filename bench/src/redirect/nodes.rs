@@ -41,12 +41,20 @@ pub(super) struct Fleet<'a> {
     pub(super) stub: SocketAddr,
 }
 
-/// Starts the stub, which says that every node holds every film. The gate asks by HEAD, so that no byte follows.
+/// Starts the stub, which says that every node holds every film. The gate asks for those by HEAD, so that no byte
+/// follows.
 ///
 /// # Errors
 /// No port or no thread is left.
 pub(super) fn start() -> Result<SocketAddr, Failure> {
-    stub::start(|_, to| stub::held(to, "200 OK", 4_000_000_000, format_args!("")))
+    stub::start(|head, to| {
+        if head.starts_with(b"HEAD ") {
+            stub::held(to, "200 OK", 4_000_000_000, format_args!(""));
+        } else {
+            // The probe of health reads to the end.
+            stub::well(to);
+        }
+    })
 }
 
 /// The gate's configuration file: what the measurement needs, everything else by default.
