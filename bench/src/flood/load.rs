@@ -81,7 +81,8 @@ impl Line {
 
 impl Tally {
     fn new() -> Self {
-        // A minute is more than any answer may take; the line may be late by more, which counts as a minute.
+        // A minute is more than any answer may take; the line may be late by more, which counts as a minute. Allowed is
+        // any range from 1 on that ends above 2, with up to 5 digits.
         let histogram = || Histogram::new_with_bounds(1, 60_000_000, 3).expect("these bounds are allowed");
         Self {
             statuses: RefCell::default(),
