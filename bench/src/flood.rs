@@ -91,6 +91,15 @@ impl Mode {
     }
 }
 
+/// Who asks in a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Traffic {
+    /// Those who watch known films.
+    Calm,
+    /// The flood as well.
+    Flood,
+}
+
 /// A gate before its nodes.
 struct Bench<'a> {
     args: &'a Args,
@@ -133,9 +142,9 @@ async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
     let bench = Bench { args, mode, gate, admin, library };
     bench.warm_up().await?;
     let phases = [
-        bench.phase("calm", false).await?,
-        bench.phase("flood", true).await?,
-        bench.phase("calm again", false).await?,
+        bench.phase("calm", Traffic::Calm).await?,
+        bench.phase("flood", Traffic::Flood).await?,
+        bench.phase("calm again", Traffic::Calm).await?,
     ];
     let load = format!(
         "Mode {}; {} films asked for in turn, {} a second over {KNOWN_CONNECTIONS} connections; the flood over {} more; \
@@ -171,10 +180,10 @@ impl Bench<'_> {
         }
     }
 
-    async fn phase(&self, name: &'static str, flood: bool) -> Result<Phase, Failure> {
+    async fn phase(&self, name: &'static str, traffic: Traffic) -> Result<Phase, Failure> {
         let before = Look::now(&self.gate, self.admin, &self.library).await?;
         let known = self.known(u64::MAX);
-        let unknown = flood.then(|| self.unknown());
+        let unknown = (traffic == Traffic::Flood).then(|| self.unknown());
         let memory = watched(&self.gate, self.drive(&known, unknown.as_ref())).await?;
         let after = Look::now(&self.gate, self.admin, &self.library).await?;
         let (known, unknown) = (&known, unknown.as_deref().map(|line| (line, self.args.rate)));

@@ -1,7 +1,6 @@
 //! The gate as it is measured: its configuration written, its nodes found up.
 //!
-//! Absent on purpose: what the configuration says, which is each measurement's own, and what its admin listener is
-//! asked beside this.
+//! Absent on purpose: what the configuration says, which is each measurement's own, and what its metrics mean.
 
 use std::net::SocketAddr;
 

@@ -53,7 +53,7 @@ enum Command {
     ///
     /// Starts the gate before stub nodes, asks it for known films by a schedule, adds thousands of new unknown names
     /// a second, and takes them away again. Exit status 1: a known film was not given, the gate's memory grew all
-    /// through the flood, or an unknown name was answered by something else than 404 or 503.
+    /// through the flood, an unknown name was answered by something else than 404 or 503, or a node was asked twice.
     Flood(flood::Args),
 }
 
