@@ -177,12 +177,10 @@ impl Catalog {
     ///
     /// # Errors
     /// Why not, for the operator; without any secret.
-    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "there is nobody to ask"))]
     pub async fn prove(&self) -> Result<(), String> {
         match &self.kind {
             Kind::Template(_) | Kind::File { .. } => Ok(()),
-            #[cfg(feature = "postgres")]
-            Kind::Postgres { database, .. } => database.prove().await.map_err(|failed| failed.to_string()),
+            Kind::Postgres { database, .. } => database.prove().await,
         }
     }
 

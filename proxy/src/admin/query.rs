@@ -13,6 +13,9 @@ use crate::gate::Ask;
 /// What may be asked by.
 const KNOWN: &str = "film, path, ip, method, scheme, mode";
 
+const NO_PATH: &str = "path: missing; films are trees of files here (watch.object has {path}), and it names the file, \
+                       as in path=master.m3u8";
+
 /// `film=UUID&ip=ADDRESS`, and `path=FILE` where films are trees of files (`trees`); `method=GET|HEAD` and
 /// `scheme=http|https` if they are not the first, `mode=redirect|stream` if it is not the configured one. Every value is
 /// percent-decoded once, so that the path is the file's own. The fault is a sentence for the operator.
@@ -54,11 +57,7 @@ fn film_of(text: Option<String>) -> Result<Film, String> {
 fn path_of(text: Option<String>, trees: bool) -> Result<String, String> {
     match (text, trees) {
         (None, false) => Ok(String::new()),
-        (None, true) => {
-            Err("path: missing; films are trees of files here (watch.object has {path}), and it names the \
-                             file, as in path=master.m3u8"
-                .to_owned())
-        }
+        (None, true) => Err(NO_PATH.to_owned()),
         (Some(_), false) => {
             Err("path: a film is one object here (watch.object has no {path}); leave it out".to_owned())
         }

@@ -192,9 +192,10 @@ impl<S: Source> Database<S> {
         }
     }
 
-    /// Asks about the nil uuid, past what is remembered.
-    pub(super) async fn prove(&self) -> Result<(), Failed> {
-        self.shared.source.row(Film::from_bytes([0; 16])).await.map(drop)
+    /// Asks about the nil uuid, past what is remembered; says why there was no answer.
+    pub(super) async fn prove(&self) -> Result<(), String> {
+        let row = self.shared.source.row(Film::from_bytes([0; 16])).await;
+        row.map(drop).map_err(|failed| failed.to_string())
     }
 
     /// Tries the database once, then keeps the memory within its bounds.

@@ -187,6 +187,9 @@ fn what_is_odd_is_remarked_and_no_fault() {
 
 #[test]
 fn what_is_seldom_meant_of_presence_and_events_is_remarked() {
+    const NO_SOURCE: &str =
+        "no node has role = \"source\": a film is unknown (404) only when every node says so";
+    const NO_PRESENCE: &str = "presence.enabled is false: nobody asks which nodes hold a film";
     let check = |edit: fn(String) -> String, remarks: &[&str]| {
         let place = place_of_two_nodes("127.0.0.1:9900").edit(edit);
         place.write("token", "a-token-of-the-nodes");
@@ -198,9 +201,6 @@ fn what_is_seldom_meant_of_presence_and_events_is_remarked() {
             assert!(told.starts_with(remark), "{told}");
         }
     };
-    const NO_SOURCE: &str =
-        "no node has role = \"source\": a film is unknown (404) only when every node says so";
-    const NO_PRESENCE: &str = "presence.enabled is false: nobody asks which nodes hold a film";
     check(|config| config, &[]);
     check(|config| config.replace("role = \"source\"", ""), &[NO_SOURCE]);
     check(|config| config + "[presence]\nenabled = false\n", &[NO_PRESENCE]);

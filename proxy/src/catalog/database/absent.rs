@@ -40,6 +40,11 @@ impl Opened {
     }
 
     #[expect(clippy::unused_async, reason = "as with a database")]
+    pub(super) async fn prove(&self) -> Result<(), String> {
+        match *self {}
+    }
+
+    #[expect(clippy::unused_async, reason = "as with a database")]
     pub(super) async fn run(&self, _: watch::Receiver<bool>) {
         match *self {}
     }

@@ -248,3 +248,18 @@ async fn running_tries_the_database_first_and_ends_with_the_gate() {
     timeout(PATIENCE, both).await.expect("it ends");
     assert!(case.database.shared.outage.is_on());
 }
+
+#[tokio::test]
+async fn a_proof_asks_past_what_is_remembered_and_says_why_there_is_no_answer() {
+    let case = Case::new(Answer::None, MINUTE);
+    assert_eq!((case.ask(0).await, case.look(0)), (Ok(()), Word::Unknown));
+    let check = async |answer: Answer, expected: Result<(), &str>| {
+        case.answers(answer);
+        assert_eq!(case.database.prove().await, expected.map_err(str::to_owned));
+    };
+    check(Answer::None, Ok(())).await;
+    check(Answer::Row("a.mp4"), Ok(())).await;
+    check(Answer::Error, Err("refused")).await;
+    check(Answer::Timeout, Err("the query took longer than catalog.postgres.timeout")).await;
+    assert_eq!(case.asked(), 5);
+}
