@@ -18,8 +18,9 @@ use crate::decide::presence::{Known, Times, Version};
 use crate::decide::resume::Failure;
 use crate::kept::{Bounds, Kept};
 
-/// Bytes of one film that [`config::Presence::capacity`] counts as one.
-const UNIT_BYTES: usize = 512;
+/// Bytes of one film that [`config::Presence::capacity`] counts as one: a film of a usual name on up to four nodes. What
+/// the maps add to it is not in it.
+const UNIT_BYTES: usize = 1024;
 /// Of so many films that are kept there may be one that nobody holds.
 const LACKING_SHARE: u64 = 16;
 /// Films that nobody holds are remembered in this number at least.

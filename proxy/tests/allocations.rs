@@ -13,8 +13,8 @@ use watchgate::presence::Presence;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-#[test]
-fn looking_for_a_film_that_is_known_allocates_nothing() {
+/// Films of usual names, on three nodes, of which one lacks them.
+fn filled(films: usize) -> (Presence, Vec<String>) {
     let config = config::Presence {
         enabled: true,
         positive_ttl: std::time::Duration::from_mins(1),
@@ -24,25 +24,39 @@ fn looking_for_a_film_that_is_known_allocates_nothing() {
     };
     let presence = Presence::new(&config, Some(0), &prometheus::Registry::new()).expect("metrics");
     let key = |film: usize| format!("{film:08x}-d9cb-469f-a165-70867728950e.mp4");
-    let keys: Vec<String> = (0..1000).map(key).collect();
+    let keys: Vec<String> = (0..films).map(key).collect();
     for (film, key) in keys.iter().enumerate() {
         let entry = presence.entry(key);
         for node in 0..3 {
-            let etag = format!("\"{film}\"").into();
-            let identity = Identity { etag, size: 1, version_id: None, last_modified_unix_s: Some(1) };
-            let heard = if node < 2 {
-                Ok(Version { film: identity, content_type: None })
-            } else {
-                Err(Failure::Absent)
+            let identity = Identity {
+                etag: format!("\"{film:032x}\"").into(),
+                size: 1,
+                version_id: Some(format!("{film:08x}-d9cb-469f-a165-70867728950e").into()),
+                last_modified_unix_s: Some(1),
             };
-            presence.hear(&entry, node, heard, 1);
+            let version = Version { film: identity, content_type: Some("video/mp4".into()) };
+            presence.hear(&entry, node, if node < 2 { Ok(version) } else { Err(Failure::Absent) }, 1);
         }
     }
+    presence.tidy();
+    (presence, keys)
+}
+
+#[test]
+fn a_known_film_costs_no_allocation_and_little_memory() {
+    let counted = Region::new(ALLOCATOR);
+    let (presence, keys) = filled(10_000);
+    let kept = counted.change();
+    let names: usize = keys.iter().map(|key| key.capacity() + size_of::<String>()).sum();
+    let a_film = (kept.bytes_allocated - kept.bytes_deallocated - names) / keys.len();
+    assert!((300..1500).contains(&a_film), "{a_film} bytes a film");
+    println!("{a_film} bytes a film");
+
     let look = |key: &str| {
         let standings = |node| {
-            presence.look(key, 1, |known| known.map(|known| known.standing(node, 1, presence.times())))
+            presence.look(key, 1, |known| known.map(|known| known.standing(node, 1, presence.times()))).0
         };
-        [0, 1, 2].map(|node| standings(node).0)
+        [0, 1, 2].map(standings)
     };
     // What a thread sets up for itself when it first reads the map.
     look(&keys[0]);
