@@ -65,7 +65,7 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     let scored = chooser.all(among);
     let reason = match (plan.winner(), &gate.finder) {
         (None, Some(finder)) if plan.is_film_missing() => {
-            let why = finder.no_film(&snapshot, entry.as_deref());
+            let why = finder.no_film(&snapshot, entry.as_deref(), gate.clock.now_ms());
             Refusal::NoFilm { why, retry_after_s: 0 }.label()
         }
         _ => plan.why.as_str(),

@@ -176,11 +176,10 @@ impl Finder {
         tokio::time::timeout(within, self.unknown.acquire()).await.ok()?.ok()
     }
 
-    /// Why nobody holds a film, from what is known.
-    pub(super) fn no_film(&self, snapshot: &Snapshot, entry: Option<&Entry>) -> NoFilm {
-        let now_ms = self.clock.now_ms();
+    /// Why nobody holds a film, from what is known to a viewer who came at `since_ms` of the gate's clock.
+    pub(super) fn no_film(&self, snapshot: &Snapshot, entry: Option<&Entry>, since_ms: u64) -> NoFilm {
         let known = entry.map(Entry::known);
-        let said = |node| known.as_ref()?.said(node, now_ms, self.presence.times());
+        let said = |node| known.as_ref()?.said(node, since_ms, self.presence.times());
         let source = snapshot.fleet.source();
         let nodes = 0..snapshot.fleet.nodes.len();
         match no_film(nodes.map(|node| Word { is_source: source == Some(node), said: said(node) })) {
