@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use self::figures::{Report, Row};
 use self::load::{Round, Shape};
-use self::nodes::{AccessLine, Fleet};
+use self::nodes::{AccessLine, Fleet, Presence};
 use self::requests::Requests;
 use crate::process::{Cores, Place, Server, free_address};
 use crate::run::{Common, Told, machine};
@@ -54,38 +54,48 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Bare { arguments: &'static [&'static str] },
-    Gate { nodes: usize, max_viewers: u32, access_line: AccessLine },
+    Gate(Setting),
 }
+
+/// How a gate is set up.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    nodes: usize,
+    max_viewers: u32,
+    access_line: AccessLine,
+    presence: Presence,
+}
+
+/// As an operator would have it.
+const USUAL: Setting =
+    Setting { nodes: 5, max_viewers: ROOMY, access_line: AccessLine::Written, presence: Presence::Asked };
 
 /// Measured side by side, the first being the yardstick.
 type LineUp = &'static [(&'static str, Kind)];
 
 const BARE: (&str, Kind) = ("bare Pingora, listening as the gate does", Kind::Bare { arguments: &[] });
-const GATE: (&str, Kind) =
-    ("gate, 5 nodes", Kind::Gate { nodes: 5, max_viewers: ROOMY, access_line: AccessLine::Written });
+const GATE: (&str, Kind) = ("gate, 5 nodes", Kind::Gate(USUAL));
+const UNASKED: (&str, Kind) =
+    ("gate, 5 nodes, no presence", Kind::Gate(Setting { presence: Presence::Off, ..USUAL }));
 
-const BRIEF: &[LineUp] = &[&[BARE, GATE]];
+const BRIEF: &[LineUp] = &[&[BARE, GATE, UNASKED]];
 
 /// The large fleet has a line-up of its own, because its thousand probes would disturb its neighbours.
 const ALL: &[LineUp] = &[
     &[
         BARE,
         GATE,
-        (
-            "gate, 5 nodes, no access line",
-            Kind::Gate { nodes: 5, max_viewers: ROOMY, access_line: AccessLine::Off },
-        ),
-        (
-            "gate, 5 nodes, all over budget",
-            Kind::Gate { nodes: 5, max_viewers: 1, access_line: AccessLine::Written },
-        ),
+        UNASKED,
+        ("gate, 5 nodes, no access line", Kind::Gate(Setting { access_line: AccessLine::Off, ..USUAL })),
+        ("gate, 5 nodes, all over budget", Kind::Gate(Setting { max_viewers: 1, ..USUAL })),
         ("bare Pingora, Pingora's own Server", Kind::Bare { arguments: &["--server"] }),
     ],
     &[
         BARE,
+        // Most of its viewers would be the first of their film near their node.
         (
-            "gate, 1,000 nodes",
-            Kind::Gate { nodes: 1000, max_viewers: ROOMY, access_line: AccessLine::Written },
+            "gate, 1,000 nodes, no presence",
+            Kind::Gate(Setting { nodes: 1000, presence: Presence::Off, ..USUAL }),
         ),
     ],
 ];
@@ -151,7 +161,7 @@ impl Bench {
             for ((name, server, rounds), (_, kind)) in servers.iter_mut().zip(line_up) {
                 server.forget_log()?;
                 let round = load::round(server, &self.requests, self.shape).await?;
-                if let Kind::Gate { access_line: AccessLine::Written, .. } = kind {
+                if let Kind::Gate(Setting { access_line: AccessLine::Written, .. }) = kind {
                     lines::written(server, &round).await?;
                 }
                 say(&format!("round {turn}: {:6.2} µs, {name}", round.cpu_us()));
@@ -170,9 +180,9 @@ impl Bench {
                 let command = [&["watchgate-bench-bare", "--listen", &listen], arguments].concat();
                 Server::start(&self.place, self.core, &format!("bare-{index}"), &command, address).await
             }
-            Kind::Gate { nodes, max_viewers, access_line } => {
+            Kind::Gate(Setting { nodes, max_viewers, access_line, presence }) => {
                 let (stub, database) = (self.stub, self.database.as_path());
-                let fleet = Fleet { nodes, max_viewers, access_line, database, stub };
+                let fleet = Fleet { nodes, max_viewers, access_line, presence, database, stub };
                 let name = format!("gate-{index}");
                 let config = |admin| nodes::config(address, admin, &fleet);
                 gate::start(&self.place, self.core, &name, address, nodes, config).await

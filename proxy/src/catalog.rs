@@ -15,7 +15,7 @@ use crate::decide::watch::Film;
 use metrics::{FileMetrics, Lookups};
 use row::Shape;
 
-#[cfg(feature = "postgres")]
+#[cfg_attr(not(feature = "postgres"), path = "catalog/database/absent.rs")]
 mod database;
 mod file;
 mod list;
@@ -33,17 +33,8 @@ pub struct Catalog {
 
 enum Kind {
     Template(ObjectTemplate),
-    File {
-        listed: file::Listed,
-        shape: Shape,
-        lookups: Lookups,
-    },
-    #[cfg(feature = "postgres")]
-    Postgres {
-        database: database::Database<database::Postgres>,
-        shape: Shape,
-        lookups: Lookups,
-    },
+    File { listed: file::Listed, shape: Shape, lookups: Lookups },
+    Postgres { database: database::Opened, shape: Shape, lookups: Lookups },
 }
 
 /// What the catalog knows of a film.
@@ -126,14 +117,11 @@ impl Catalog {
                 shape,
                 lookups: Lookups::register(registry)?,
             },
-            #[cfg(feature = "postgres")]
             Config::Postgres(config) => Kind::Postgres {
                 database: database::open(config, shape, clock, registry)?,
                 shape,
                 lookups: Lookups::register(registry)?,
             },
-            #[cfg(not(feature = "postgres"))]
-            Config::Postgres(_) => return Err(CatalogError::NoPostgres),
         };
         Ok(Self { kind })
     }
@@ -149,7 +137,6 @@ impl Catalog {
             Kind::File { listed, shape, lookups } => {
                 lookups.found(listed.get(film, |row| shape.key(row, path)).flatten())
             }
-            #[cfg(feature = "postgres")]
             Kind::Postgres { database, shape, lookups } => {
                 match database.look(film, |row| shape.key(row, path)) {
                     database::Word::Row(key) => lookups.found(key),
@@ -168,11 +155,9 @@ impl Catalog {
     ///
     /// # Errors
     /// [`NoAnswer`], unless the film was known before: what was known goes on.
-    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "there is nobody to ask"))]
     pub async fn ask(&self, film: &Film) -> Result<(), NoAnswer> {
         match &self.kind {
             Kind::Template(_) | Kind::File { .. } => Ok(()),
-            #[cfg(feature = "postgres")]
             Kind::Postgres { database, lookups, .. } => {
                 database.ask(film).await.inspect_err(|_| lookups.failed.inc())
             }
@@ -184,14 +169,17 @@ impl Catalog {
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
         match &self.kind {
             Kind::Template(_) => {
-                // An error says that the sender is gone.
-                let _ = shutdown.wait_for(|stop| *stop).await;
+                stopped(&mut shutdown).await;
             }
             Kind::File { listed, .. } => listed.follow(shutdown).await,
-            #[cfg(feature = "postgres")]
             Kind::Postgres { database, .. } => database.run(shutdown).await,
         }
     }
+}
+
+/// Until there is a stop, or nobody left to say so. What the channel lends is given back: it must not cross an await.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 impl Lookups {
@@ -211,9 +199,11 @@ impl fmt::Debug for Catalog {
         match &self.kind {
             Kind::Template(object) => out.field("template", object),
             Kind::File { listed, .. } => out.field("films", &listed.len()),
-            #[cfg(feature = "postgres")]
             Kind::Postgres { database, .. } => out.field("database", database),
         };
         out.finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,8 @@ pub struct Live {
     draining: AtomicBool,
     /// When it returned, in milliseconds of the gate's clock; 0: it never left.
     returned_at_ms: AtomicU64,
+    /// It refused us the last film that we asked for.
+    refuses_films: AtomicBool,
     load: Load,
     entrance: Entrance,
     metrics: LiveMetrics,
@@ -163,6 +165,7 @@ impl Live {
             state: AtomicU8::new(State::Unproven as u8),
             draining: AtomicBool::new(false),
             returned_at_ms: AtomicU64::new(0),
+            refuses_films: AtomicBool::new(false),
             load: Load::unknown(),
             entrance: Entrance::new(id, reporter),
             metrics,
@@ -204,6 +207,24 @@ impl Live {
     /// The operator's switch.
     pub fn set_draining(&self, draining: bool) {
         self.draining.store(draining, Ordering::Relaxed);
+    }
+
+    /// Whether it refused us the last film that we asked for: a matter of its key's permissions, not of its health.
+    #[must_use]
+    pub fn refuses_films(&self) -> bool {
+        self.refuses_films.load(Ordering::Relaxed)
+    }
+
+    /// It refuses us films, or gives them; true: that is news.
+    #[must_use]
+    pub fn set_refuses_films(&self, refuses: bool) -> bool {
+        // Mostly it is as it was, and nobody else's memory is touched.
+        let is_news =
+            self.refuses_films() != refuses && self.refuses_films.swap(refuses, Ordering::Relaxed) != refuses;
+        if is_news {
+            self.metrics.refuses_films.set(i64::from(refuses));
+        }
+        is_news
     }
 
     /// Viewers the node serves now, as well as the gate can know: the node's own word plus the redirects and the

@@ -30,6 +30,7 @@ use watchgate_geoip::Databases;
 
 use crate::access_log::AccessLog;
 use crate::answer::pump::Engine;
+use crate::catalog::{Catalog, CatalogError};
 use crate::clock::{Clock, millis};
 use crate::decide::decision::Decision;
 use crate::decide::health::State;
@@ -69,6 +70,9 @@ pub enum GateError {
          `tls`, or set watch.mode = \"redirect\" and presence.enabled = false"
     )]
     NoTls,
+    /// There is no catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     /// The probes' own set-up failed.
     #[error("{0}")]
     Probe(#[from] crate::probe::ProbeError),
@@ -86,6 +90,7 @@ pub struct Gate {
     request_ids: AtomicU64,
     prober: crate::probe::Prober,
     assume_up: bool,
+    catalog: Catalog,
     /// Set if nodes are asked for films at all.
     engine: Option<Arc<Engine>>,
     /// Set if it is asked who holds them.
@@ -121,6 +126,7 @@ impl Gate {
             }
             _ => None,
         };
+        let catalog = Catalog::open(&snapshot.config.catalog, &watch.object, clock, registry)?;
         let prober = crate::probe::Prober::new(&snapshot, experiences)?;
         Ok(Self {
             metrics: RequestMetrics::register(registry)?,
@@ -129,6 +135,7 @@ impl Gate {
             snapshot: ArcSwap::from_pointee(snapshot),
             access_log: None,
             leaving: AtomicBool::new(false),
+            catalog,
             engine,
             finder,
             clock,
@@ -152,7 +159,7 @@ impl Gate {
         self
     }
 
-    /// What goes on behind the requests: probes, name resolution, signing keys. Ends once `shutdown` is true.
+    /// What goes on behind the requests: probes, name resolution, signing keys, the catalog. Ends once `shutdown` is true.
     pub async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
         let snapshot = self.snapshot.load_full();
         let tidy = async {
@@ -160,7 +167,8 @@ impl Gate {
                 finder.tidy(shutdown.clone()).await;
             }
         };
-        tokio::join!(self.prober.run(&snapshot, &self.clock, shutdown.clone()), tidy);
+        let catalog = self.catalog.run(shutdown.clone());
+        tokio::join!(self.prober.run(&snapshot, &self.clock, shutdown.clone()), tidy, catalog);
     }
 
     /// Answers a request under the watch prefix; called from the host's `request_filter`.

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use equivalent::Equivalent;
+use foldhash::quality::RandomState;
 use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -39,7 +40,8 @@ pub struct Kept<K, V> {
     stamps: AtomicU64,
 }
 
-type Shown<K, V> = papaya::HashMap<K, Stamped<V>>;
+/// Names come from viewers: the hash is seeded by chance, and fast.
+type Shown<K, V> = papaya::HashMap<K, Stamped<V>, RandomState>;
 
 struct Stamped<V> {
     /// Tells a value from those that stood at its key before: an eviction that comes late must not take out a newer one.
@@ -86,7 +88,15 @@ where
     where
         Q: Equivalent<K> + Hash + ?Sized,
     {
-        self.shown.pin().get(key).map(|kept| read(&kept.value))
+        self.look(key, |value| value.map(read))
+    }
+
+    /// Reads the value at a key, or that there is none; as [`Kept::get`].
+    pub fn look<Q, R>(&self, key: &Q, read: impl FnOnce(Option<&V>) -> R) -> R
+    where
+        Q: Equivalent<K> + Hash + ?Sized,
+    {
+        read(self.shown.pin().get(key).map(|kept| &kept.value))
     }
 
     /// Puts a value at a key, in place of the one that stood there. It can be read at once; one that is heavier than the

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
@@ -34,24 +33,38 @@ const NEVER: u64 = u64::MAX;
 /// See the module.
 #[derive(Debug)]
 pub struct Presence {
-    held: Kept<Arc<str>, Arc<Entry>>,
-    lacking: Kept<Arc<str>, Arc<Entry>>,
+    held: Kept<Arc<str>, Remembered>,
+    lacking: Kept<Arc<str>, Remembered>,
     times: Times,
     source: Option<usize>,
     metrics: PresenceMetrics,
 }
 
-/// What is known of one film, and who is being asked.
+/// What a request reads: a copy, so that it has to follow no pointer and to wait for nobody.
+#[derive(Debug)]
+struct Remembered {
+    known: Known,
+    /// When somebody should be asked again if the film is watched, in milliseconds of the gate's clock.
+    due_ms: u64,
+    entry: Arc<Entry>,
+}
+
+/// One film: what is known of it, and who is being asked.
 #[derive(Debug)]
 pub struct Entry {
     key: Arc<str>,
-    known: ArcSwap<Known>,
-    /// When somebody should be asked again if the film is watched, in milliseconds of the gate's clock.
+    state: Mutex<State>,
+    /// As [`Remembered::due_ms`], until somebody sees to it.
     due_ms: AtomicU64,
-    /// Since when a holder is known, in milliseconds of the gate's clock; 0: none is.
-    holder_since_ms: AtomicU64,
-    asking: Mutex<SmallVec<[Asking; 4]>>,
     changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known: Known,
+    asking: SmallVec<[Asking; 4]>,
+    /// Since when a holder is known, in milliseconds of the gate's clock.
+    holder_since_ms: Option<u64>,
 }
 
 /// A question on its way to a node.
@@ -119,19 +132,14 @@ impl Presence {
         now_ms: u64,
         read: impl FnOnce(Option<&Known>) -> R,
     ) -> (R, Option<Arc<Entry>>) {
-        let mut read = Some(read);
-        let mut look = |entry: &Arc<Entry>| {
-            let due = entry.claim(now_ms).then(|| Arc::clone(entry));
-            read.take().map(|read| (read(Some(&entry.known.load())), due))
+        let read = |film: Option<&Remembered>| {
+            let due = film.filter(|film| film.due_ms <= now_ms && film.entry.claim(now_ms));
+            (read(film.map(|film| &film.known)), due.map(|film| Arc::clone(&film.entry)))
         };
-        if let Some(looked) = self.held.get(key, &mut look).flatten() {
-            return looked;
-        }
-        if let Some(looked) = self.lacking.get(key, &mut look).flatten() {
-            return looked;
-        }
-        // It stands where it was put: nothing has read yet.
-        (read.take().map(|read| read(None)).expect("nothing was found, and nothing was read"), None)
+        self.held.look(key, |held| match held {
+            Some(held) => read(Some(held)),
+            None => self.lacking.look(key, read),
+        })
     }
 
     /// What is known of a film, to be kept by whoever asks for it; made if there is nothing.
@@ -142,27 +150,37 @@ impl Presence {
         }
         // Of two that come at once, the second one's stays: a question more, and nothing lost.
         let entry = Arc::new(Entry::new(key.into()));
-        self.lacking.insert(Arc::clone(&entry.key), Arc::clone(&entry), 1);
+        let film = Remembered { known: Known::default(), due_ms: NEVER, entry: Arc::clone(&entry) };
+        self.lacking.insert(Arc::clone(&entry.key), film, 1);
         entry
     }
 
     /// What is known of a film, if anything is.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<Arc<Entry>> {
-        self.held.get(key, Arc::clone).or_else(|| self.lacking.get(key, Arc::clone))
+        let entry = |film: &Remembered| Arc::clone(&film.entry);
+        self.held.get(key, entry).or_else(|| self.lacking.get(key, entry))
     }
 
     /// A node has answered for a film, or failed to.
     pub fn hear(&self, entry: &Arc<Entry>, node: usize, heard: Result<Version, Failure>, now_ms: u64) {
-        let (was_held, known) = entry.hear(node, heard, now_ms, self.source, self.times);
-        let bytes = size_of::<Entry>() + entry.key.len() + known.bytes();
+        // Writers wait for each other, so that the last word is the one that is remembered; readers for nobody.
+        let mut state = entry.state();
+        let was_held = state.known.is_held();
+        state.known.hear(node, heard, now_ms, self.source);
+        let is_held = state.known.is_held();
+        state.holder_since_ms = is_held.then(|| state.holder_since_ms.unwrap_or(now_ms));
+        let due_ms = state.known.due_ms(self.times).unwrap_or(NEVER);
+        entry.due_ms.store(due_ms, Ordering::Relaxed);
+        let film = Remembered { known: state.known.clone(), due_ms, entry: Arc::clone(entry) };
+        let bytes = size_of::<Remembered>() + size_of::<Entry>() + entry.key.len() + film.known.bytes();
         let weight = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
-        let (to, from) =
-            if known.is_held() { (&self.held, &self.lacking) } else { (&self.lacking, &self.held) };
-        to.insert(Arc::clone(&entry.key), Arc::clone(entry), weight);
-        if was_held != known.is_held() {
+        let (to, from) = if is_held { (&self.held, &self.lacking) } else { (&self.lacking, &self.held) };
+        to.insert(Arc::clone(&entry.key), film, weight);
+        if was_held != is_held {
             from.remove(&*entry.key);
         }
+        drop(state);
         entry.changed.notify_waiters();
     }
 
@@ -185,14 +203,7 @@ impl Presence {
 
 impl Entry {
     fn new(key: Arc<str>) -> Self {
-        Self {
-            key,
-            known: ArcSwap::from_pointee(Known::default()),
-            due_ms: AtomicU64::new(NEVER),
-            holder_since_ms: AtomicU64::new(0),
-            asking: Mutex::new(SmallVec::new()),
-            changed: Notify::new(),
-        }
+        Self { key, state: Mutex::default(), due_ms: AtomicU64::new(NEVER), changed: Notify::new() }
     }
 
     /// The film's object key.
@@ -203,8 +214,14 @@ impl Entry {
 
     /// What is known now.
     #[must_use]
-    pub fn known(&self) -> Guard<Arc<Known>> {
-        self.known.load()
+    pub fn known(&self) -> Known {
+        self.state().known.clone()
+    }
+
+    /// Whether somebody is known to hold it.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.state().known.is_held()
     }
 
     /// Wakes those who wait for an answer.
@@ -216,71 +233,51 @@ impl Entry {
     /// Since when a holder is known, in milliseconds of the gate's clock.
     #[must_use]
     pub fn holder_since_ms(&self) -> Option<u64> {
-        Some(self.holder_since_ms.load(Ordering::Relaxed)).filter(|since_ms| *since_ms > 0)
+        self.state().holder_since_ms
     }
 
     /// Whether a node has been asked and has not answered.
     #[must_use]
     pub fn is_asking(&self, node: usize) -> bool {
-        self.asking().iter().any(|asking| asking.node == node)
+        self.state().asking.iter().any(|asking| asking.node == node)
     }
 
     /// Whether the caller is the one to ask a node: nobody else is doing so. `again`: something happened, so that an
     /// answer on its way may be older; whoever asks now asks once more.
     #[must_use]
     pub fn begin(&self, node: usize, again: bool) -> bool {
-        let mut asking = self.asking();
-        if let Some(asking) = asking.iter_mut().find(|asking| asking.node == node) {
+        let mut state = self.state();
+        if let Some(asking) = state.asking.iter_mut().find(|asking| asking.node == node) {
             asking.again |= again;
             return false;
         }
-        asking.push(Asking { node, again: false });
+        state.asking.push(Asking { node, again: false });
         true
     }
 
     /// The question that [`Entry::begin`] allowed is answered; true: it has to be asked once more.
     #[must_use]
     pub fn end(&self, node: usize) -> bool {
-        let mut asking = self.asking();
-        let Some(at) = asking.iter().position(|asking| asking.node == node) else { return false };
-        if asking[at].again {
-            asking[at].again = false;
+        let mut state = self.state();
+        let Some(at) = state.asking.iter().position(|asking| asking.node == node) else { return false };
+        if state.asking[at].again {
+            state.asking[at].again = false;
             return true;
         }
-        asking.swap_remove(at);
-        drop(asking);
+        state.asking.swap_remove(at);
+        drop(state);
         self.changed.notify_waiters();
         false
     }
 
-    /// A lock that is held for a few instructions; whoever panicked with it left it whole.
-    fn asking(&self) -> MutexGuard<'_, SmallVec<[Asking; 4]>> {
-        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nobody who is due can be asked before then, in milliseconds of the gate's clock.
+    pub fn rest_until(&self, due_ms: u64) {
+        self.due_ms.store(due_ms, Ordering::Relaxed);
     }
 
-    fn hear(
-        &self,
-        node: usize,
-        heard: Result<Version, Failure>,
-        now_ms: u64,
-        source: Option<usize>,
-        times: Times,
-    ) -> (bool, Arc<Known>) {
-        // Writers wait for each other; readers for nobody.
-        let asking = self.asking();
-        let mut known = Known::clone(&self.known.load());
-        let was_held = known.is_held();
-        known.hear(node, heard, now_ms, source);
-        let known = Arc::new(known);
-        self.known.store(Arc::clone(&known));
-        self.due_ms.store(known.due_ms(times).unwrap_or(NEVER), Ordering::Relaxed);
-        match (was_held, known.is_held()) {
-            (false, true) => self.holder_since_ms.store(now_ms.max(1), Ordering::Relaxed),
-            (_, false) => self.holder_since_ms.store(0, Ordering::Relaxed),
-            _ => {}
-        }
-        drop(asking);
-        (was_held, known)
+    /// A lock that is held for a few instructions; whoever panicked with it left it whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the caller is the one to see to it that somebody is asked again.

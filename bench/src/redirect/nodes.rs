@@ -1,7 +1,7 @@
 //! The storage nodes of the measurement: one listener that says 200 to whatever is asked, and the fleet that it plays.
 //!
-//! The gate's probes find every node well, and its choice is by place alone. Absent on purpose: films; nobody follows
-//! the links.
+//! The gate's probes find every node well, every node says that it holds every film, and the choice is by place alone.
+//! Absent on purpose: bytes of films; nobody follows the links.
 
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,6 +23,16 @@ pub(super) enum AccessLine {
     Off,
 }
 
+/// Whether the gate asks who holds a film.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// As it does by default; what it heard is believed for as long as the measurement takes, so that the requests of
+    /// viewers are measured and not the questions to nodes.
+    Asked,
+    /// Switched off.
+    Off,
+}
+
 /// What the gate's configuration depends on.
 #[derive(Debug)]
 pub(super) struct Fleet<'a> {
@@ -30,6 +40,7 @@ pub(super) struct Fleet<'a> {
     /// A node's budget of viewers; links are counted against it as if each brought a viewer who stays a while.
     pub(super) max_viewers: u32,
     pub(super) access_line: AccessLine,
+    pub(super) presence: Presence,
     pub(super) database: &'a Path,
     /// Where all nodes are found.
     pub(super) stub: SocketAddr,
@@ -57,14 +68,18 @@ pub(super) fn start() -> Result<SocketAddr, Failure> {
     Ok(address)
 }
 
+/// What a node says of the bucket and of every film. The gate asks by HEAD, so that no byte follows.
+const HELD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4000000000\r\nETag: \"9bb58f26192e4ba00f01e2e7b136bbd8-512\"\r\n\
+    Last-Modified: Mon, 23 Nov 2026 12:00:00 GMT\r\nx-amz-version-id: 3d2c38f2-9a0c-488f-b54c-05104ba6a699\r\n\
+    Content-Type: video/mp4\r\n\r\n";
+
 /// Answers heads, which end with an empty line, until the connection closes.
 async fn answer(mut stream: TcpStream) {
     let mut head = Vec::new();
     while let Ok(1..) = stream.read_buf(&mut head).await {
         while let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
             head.drain(..end + 4);
-            let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-            if stream.write_all(ok).await.is_err() {
+            if stream.write_all(HELD).await.is_err() {
                 return;
             }
         }
@@ -75,9 +90,11 @@ async fn answer(mut stream: TcpStream) {
 pub(super) fn config(http: SocketAddr, admin: SocketAddr, fleet: &Fleet<'_>) -> String {
     let mut text = format!(
         "[listen]\nhttp = \"{http}\"\nadmin = \"{admin}\"\n\n[viewer]\ntrusted_proxies = [\"127.0.0.0/8\"]\n\n\
-         [geoip]\ndatabases = [{:?}]\n\n[bucket]\nname = \"movies\"\n\n[log]\naccess = {}\n",
+         [geoip]\ndatabases = [{:?}]\n\n[bucket]\nname = \"movies\"\n\n[log]\naccess = {}\n\n\
+         [presence]\nenabled = {}\npositive_ttl = \"24h\"\n",
         fleet.database.to_string_lossy(),
         fleet.access_line == AccessLine::Written,
+        fleet.presence == Presence::Asked,
     );
     let mut random = Random::new(6);
     for node in 0..fleet.nodes {
@@ -121,8 +138,10 @@ mod tests {
     fn every_node_is_written() {
         let here = SocketAddr::from(([127, 0, 0, 1], 1));
         let database = Path::new("/a\"b.mmdb");
-        let fleet = Fleet { nodes: 7, max_viewers: 9, access_line: AccessLine::Off, database, stub: here };
+        let (access_line, presence) = (AccessLine::Off, Presence::Off);
+        let fleet = Fleet { nodes: 7, max_viewers: 9, access_line, presence, database, stub: here };
         let text = config(here, here, &fleet);
+        assert!(text.contains("[presence]\nenabled = false"), "{text}");
         assert_eq!(text.matches("[[node]]").count(), 7);
         assert!(text.contains("databases = [\"/a\\\"b.mmdb\"]") && text.contains("access = false"), "{text}");
     }

@@ -14,20 +14,21 @@ use prometheus::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::metrics::DatabaseMetrics;
 use super::read::Short;
 use super::row::Shape;
 use super::{CatalogError, NoAnswer};
 use crate::clock::Clock;
 use crate::decide::watch::Film;
 use memory::{Memory, Recall};
+use metrics::DatabaseMetrics;
 use outage::Outage;
 
 mod memory;
+mod metrics;
 mod outage;
 mod postgres;
 
-pub(super) use postgres::Postgres;
+use postgres::Postgres;
 
 /// Questions on their way, for each connection: one that is answered, and some that wait for it.
 const QUESTIONS_PER_CONNECTION: usize = 4;
@@ -81,12 +82,15 @@ struct Shared<S> {
 type Running = HashMap<Film, watch::Receiver<Option<Result<(), NoAnswer>>>>;
 
 /// A catalog in PostgreSQL.
+pub(super) type Opened = Database<Postgres>;
+
+/// Opens no connection.
 pub(super) fn open(
     config: &watchgate_config::Postgres,
     shape: Shape,
     clock: Clock,
     registry: &Registry,
-) -> Result<Database<Postgres>, CatalogError> {
+) -> Result<Opened, CatalogError> {
     let source = Postgres::open(config)?;
     Ok(Database::new(source, config, shape, clock, DatabaseMetrics::register(registry)?))
 }
@@ -193,7 +197,7 @@ impl<S: Source> Database<S> {
         let shared = &self.shared;
         tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            () = super::stopped(&mut shutdown) => return,
             proof = shared.source.prove() => match proof {
                 Ok(()) => shared.answered(),
                 Err(failed) => shared.failed(&failed),
@@ -203,7 +207,7 @@ impl<S: Source> Database<S> {
         loop {
             tokio::select! {
                 biased;
-                _ = shutdown.wait_for(|stop| *stop) => return,
+                () = super::stopped(&mut shutdown) => return,
                 _ = ticks.tick() => {
                     shared.memory.settle();
                     shared.count();

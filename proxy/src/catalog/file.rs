@@ -115,8 +115,9 @@ impl Listed {
             tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|stop| *stop) => return,
-                _ = ticks.tick() => watcher = self.look(watcher).await,
+                _ = ticks.tick() => {}
             }
+            watcher = self.look(watcher).await;
         }
     }
 

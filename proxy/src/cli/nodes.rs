@@ -44,6 +44,10 @@ fn list(admin: &AdminClient, form: Form, terminal: Terminal) -> Result<Done, Fai
     terminal.done(&text, Done::Yes)
 }
 
+/// What helps a node that is well and refuses films.
+const REFUSES_FILMS: &str = "it answered 403 when it was asked for a film: its key needs s3:GetObject on the bucket's \
+    objects and s3:ListBucket on the bucket; viewers go elsewhere meanwhile";
+
 fn render(reports: &[NodeReport], now: &str, paint: Paint) -> String {
     use Side::{Left, Right};
     let mut table = Table::new([
@@ -74,6 +78,10 @@ fn render(reports: &[NodeReport], now: &str, paint: Paint) -> String {
         ]);
     }
     let mut text = table.render(paint);
+    for node in reports.iter().filter(|node| node.refuses_films) {
+        let line = format!("\n{} (refuses films): {REFUSES_FILMS}\n", node.id);
+        text.push_str(&paint.paint(Look::Bad, &line));
+    }
     for node in reports {
         let Some(word) = &node.reason else { continue };
         let advice =
@@ -103,10 +111,17 @@ mod tests {
             viewers: 7,
             max_viewers: 1000,
             draining: false,
+            refuses_films: id == "gru",
             probe_ms: Some(1.26),
             clock_skew_s: Some(-3),
             last_probe_at: None,
         }
+    }
+
+    #[test]
+    fn a_node_that_refuses_films_comes_with_advice() {
+        let text = render(&[report("gru", "up", None)], "2026-11-23T10:05:00Z", Paint::Plain);
+        assert!(text.ends_with(&format!("\n\ngru (refuses films): {REFUSES_FILMS}\n")), "{text}");
     }
 
     #[test]

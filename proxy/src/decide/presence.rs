@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::rank::Dropped;
 use super::resume::{Failure, Identity};
 
-pub use self::next::{GRACE_MS, Next, next};
+pub use self::next::{Breadth, GRACE_MS, Next, next};
 
 /// A version of a film as a node holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct Word {
     failed_at: Tick,
     /// How often in a row it denied the film.
     denied: u8,
+    /// It holds the version that counts.
+    is_newest: bool,
 }
 
 /// All that is known of one film.
@@ -124,17 +126,14 @@ impl Known {
     pub fn standing(&self, node: usize, now_ms: u64, times: Times) -> Standing {
         let Some(word) = self.word(node) else { return Standing::Unknown };
         let lacks = match &word.said {
-            Said::Nothing => None,
-            Said::Holds(version) if word.heard.is_within(now_ms, times.positive_ms) => {
-                if self.gone {
-                    Some(Dropped::Deleted)
-                } else if self.newest().is_some_and(|newest| is_same(&newest.film, &version.film)) {
-                    return Standing::Holds;
-                } else {
-                    Some(Dropped::StaleVersion)
+            Said::Holds(_) if word.heard.is_within(now_ms, times.positive_ms) => {
+                match (self.gone, word.is_newest) {
+                    (true, _) => Some(Dropped::Deleted),
+                    (false, true) => return Standing::Holds,
+                    (false, false) => Some(Dropped::StaleVersion),
                 }
             }
-            Said::Holds(_) => None,
+            Said::Nothing | Said::Holds(_) => None,
             Said::Lacks(_) | Said::Deleted { .. } => {
                 word.heard.is_within(now_ms, self.denial_ms(times)).then(|| word.dropped())
             }
@@ -228,7 +227,7 @@ impl Known {
         self.newest.is_some()
     }
 
-    /// About how many bytes of memory it takes.
+    /// About how many bytes of memory it takes beside itself.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let version = |version: &Version| {
@@ -237,8 +236,8 @@ impl Known {
                 version.film.etag.len() + text(&version.film.version_id) + text(&version.content_type);
             size_of::<Version>() + texts
         };
-        let words = self.words.len().max(4) * size_of::<Word>();
-        size_of::<Self>() + words + self.newest().map_or(0, |newest| version(newest))
+        let words = if self.words.spilled() { self.words.capacity() * size_of::<Word>() } else { 0 };
+        words + self.newest().map_or(0, |newest| version(newest))
     }
 
     /// The same version is kept once, whoever holds it.
@@ -257,7 +256,13 @@ impl Known {
         let ranked = self.words.iter().enumerate().filter_map(|(at, word)| Some((rank(word)?, at)));
         let newest = ranked.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, at)| at);
         self.newest = newest.and_then(|at| u16::try_from(at).ok());
-        self.gone = self.newest().cloned().is_some_and(|newest| {
+        let newest = self.newest().cloned();
+        for word in &mut self.words {
+            let same =
+                |newest: &Arc<Version>| word.version().is_some_and(|it| is_same(&it.film, &newest.film));
+            word.is_newest = newest.as_ref().is_some_and(same);
+        }
+        self.gone = newest.is_some_and(|newest| {
             let is_source = |word: &Word| Some(word.node) == source;
             let source_holds = self.words.iter().any(|word| is_source(word) && word.version().is_some());
             self.words.iter().any(|word| match &word.said {
@@ -275,7 +280,15 @@ impl Known {
 
 impl Word {
     fn new(node: u32) -> Self {
-        Self { node, said: Said::Nothing, heard: Tick(0), failed: None, failed_at: Tick(0), denied: 0 }
+        Self {
+            node,
+            said: Said::Nothing,
+            heard: Tick(0),
+            failed: None,
+            failed_at: Tick(0),
+            denied: 0,
+            is_newest: false,
+        }
     }
 
     /// What it said last.

@@ -38,6 +38,7 @@ pub struct NodeFamilies {
     clock_skew: GaugeVec,
     answers: IntCounterVec,
     streams: IntGaugeVec,
+    refuses_films: IntGaugeVec,
     troubles: IntCounterVec,
     troubles_dropped: IntCounter,
     first_byte_seconds: HistogramVec,
@@ -86,6 +87,8 @@ pub struct NodeMetrics {
 pub struct LiveMetrics {
     /// Streams in flight.
     pub streams: IntGauge,
+    /// Whether the node refused us the last film.
+    pub refuses_films: IntGauge,
     /// Reports that the health task had no room for; one for all nodes.
     pub dropped: IntCounter,
     /// In the order of [`Trouble::ALL`].
@@ -138,6 +141,11 @@ impl NodeFamilies {
                 &["node", "outcome"],
             )?,
             streams: gauges("watchgate_streams", "Streams in flight from the node.", &["node"])?,
+            refuses_films: gauges(
+                "watchgate_node_refuses_films",
+                "Whether the node refused the last film it was asked for: its key lacks a permission.",
+                &["node"],
+            )?,
             troubles: counters(
                 "watchgate_node_troubles_total",
                 "Viewers' requests that failed by the node's fault.",
@@ -205,6 +213,7 @@ impl NodeFamilies {
         let node = id.as_str();
         LiveMetrics {
             streams: self.streams.with_label_values(&[node]),
+            refuses_films: self.refuses_films.with_label_values(&[node]),
             dropped: self.troubles_dropped.clone(),
             troubles: Trouble::ALL.map(|trouble| self.troubles.with_label_values(&[node, trouble.as_str()])),
         }

@@ -27,6 +27,8 @@ pub(super) struct Chooser<'a> {
 pub(super) struct Among<'a> {
     /// What is known of the film; `None`: nothing.
     pub(super) known: Option<&'a Known>,
+    /// The gate's clock.
+    pub(super) now_ms: u64,
     /// What becomes of nodes that have to be asked.
     pub(super) unknown: Unknown,
     /// The operator's drains are passed over.
@@ -35,13 +37,13 @@ pub(super) struct Among<'a> {
 
 impl<'a> Among<'a> {
     /// Those who hold the film, as far as is known, and those who have to be asked.
-    pub(super) fn hopeful(known: Option<&'a Known>) -> Self {
-        Self { known, unknown: Unknown::Taken, take_draining: false }
+    pub(super) fn hopeful(known: Option<&'a Known>, now_ms: u64) -> Self {
+        Self { known, now_ms, unknown: Unknown::Taken, take_draining: false }
     }
 
     /// Those who are known to hold the film.
-    pub(super) fn holders(known: Option<&'a Known>) -> Self {
-        Self { known, unknown: Unknown::Passed, take_draining: false }
+    pub(super) fn holders(known: Option<&'a Known>, now_ms: u64) -> Self {
+        Self { known, now_ms, unknown: Unknown::Passed, take_draining: false }
     }
 }
 
@@ -57,7 +59,7 @@ impl Chooser<'_> {
     pub(super) fn anyway(&self, depth: usize) -> Ranking {
         let site = self.site();
         let question = site.question(self.key());
-        last_resort(&question, &self.view(&site, Among::hopeful(None)), depth)
+        last_resort(&question, &self.view(&site, Among::hopeful(None, self.now_ms())), depth)
     }
 
     /// Every node with its figures, in the order of the fleet.
@@ -71,6 +73,11 @@ impl Chooser<'_> {
         self.snapshot.places.site(self.viewer.address)
     }
 
+    /// The gate's clock.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.gate.clock.now_ms()
+    }
+
     fn key(&self) -> u64 {
         group_key(self.viewer.address, &self.film)
     }
@@ -80,7 +87,7 @@ impl Chooser<'_> {
         View {
             snapshot: self.snapshot,
             site,
-            now_ms: self.gate.clock.now_ms(),
+            now_ms: among.now_ms,
             https_only: self.viewer.scheme == client::Scheme::Https,
             assume_up: self.gate.assume_up,
             take_draining: among.take_draining,

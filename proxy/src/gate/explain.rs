@@ -9,12 +9,15 @@ use watchgate_config::Mode;
 use super::Gate;
 use super::choose::{Among, Chooser};
 use super::report::state_word;
+use super::serve::Size;
+use crate::catalog::Look;
 use crate::clock::rfc3339;
 use crate::decide::client::{AddressFrom, Scheme, Viewer};
 use crate::decide::decision::{Decision, NodeView, PlaceView, PresenceView, ViewerView};
-use crate::decide::plan::Plan;
+use crate::decide::plan::{Plan, Why};
 use crate::decide::presence::Known;
-use crate::decide::rank::{Dropped, Scored, Tier};
+use crate::decide::rank::{Dropped, Ranking, Scored, Tier};
+use crate::decide::resume::NoFilm;
 use crate::decide::watch::{Film, Method};
 use crate::refusal::Refusal;
 use crate::state::places::Sited;
@@ -35,37 +38,41 @@ pub struct Ask {
     pub mode: Option<Mode>,
 }
 
-/// Asks the nodes about the film as the viewer's request would.
+/// Asks the catalog and the nodes about the film as the viewer's request would.
 pub(super) async fn look_for(gate: &Gate, ask: &Ask) {
-    let Some(finder) = &gate.finder else { return };
+    if gate.catalog.look(&ask.film, "") == Look::Ask {
+        // What it says, or that it says nothing, is found by looking again.
+        let _ = gate.catalog.ask(&ask.film).await;
+    }
+    let (Some(finder), Look::Key(key)) = (&gate.finder, gate.catalog.look(&ask.film, "")) else { return };
     let snapshot = gate.snapshot.load_full();
-    let key = key(&snapshot, ask);
     let entry = finder.presence.entry(&key);
-    finder.find(&snapshot, &chooser(gate, &snapshot, ask), &entry).await;
+    finder.find(&snapshot, &chooser(gate, &snapshot, ask), &entry, Size::Film).await;
     finder.fill(&snapshot, &entry);
 }
 
 pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     let snapshot = gate.snapshot.load();
-    let key = key(&snapshot, ask);
+    let (key, no_film) = match gate.catalog.look(&ask.film, "") {
+        Look::Key(key) => (key, None),
+        Look::Unknown => (String::new(), Some(NoFilm::Unknown)),
+        Look::Ask => (String::new(), Some(NoFilm::NoAnswer)),
+    };
     let entry = gate.finder.as_ref().and_then(|finder| finder.presence.find(&key));
     let known = entry.as_ref().map(|entry| entry.known());
-    let known = known.as_ref().map(|known| &***known);
+    let known = known.as_ref();
     let mode = mode(&snapshot, ask);
-    let served = mode.as_str();
     let chooser = chooser(gate, &snapshot, ask);
     let unknown = if mode == Mode::Stream { Unknown::Tried } else { Unknown::Taken };
-    let among = Among { unknown, ..Among::hopeful(known) };
-    let nodes = snapshot.fleet.nodes.len();
-    let (mut plan, _) = chooser.plan(among, nodes);
-    if plan.is_film_missing() && mode == Mode::Redirect {
-        let undrained = chooser.plan(Among { take_draining: true, ..among }, nodes).0;
-        plan = if undrained.winner().is_some() { undrained } else { plan };
-    }
-    let scored = chooser.all(among);
-    let reason = match (plan.winner(), &gate.finder) {
-        (None, Some(finder)) if plan.is_film_missing() => {
-            let why = finder.no_film(&snapshot, entry.as_deref(), gate.clock.now_ms());
+    let among = Among { unknown, ..Among::hopeful(known, chooser.now_ms()) };
+    let plan = match no_film {
+        Some(_) => Plan { ranking: Ranking::default(), why: Why::OnlyHolder },
+        None => planned(&chooser, among, mode, snapshot.fleet.nodes.len()),
+    };
+    let reason = match (no_film, plan.winner(), &gate.finder) {
+        (Some(why), ..) => Refusal::NoFilm { why, retry_after_s: 0 }.label(),
+        (None, None, Some(finder)) if plan.is_film_missing() => {
+            let why = finder.no_film(&snapshot, entry.as_deref(), chooser.now_ms());
             Refusal::NoFilm { why, retry_after_s: 0 }.label()
         }
         _ => plan.why.as_str(),
@@ -84,16 +91,22 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
         },
         place: place(chooser.site().sited()),
         policy: snapshot.config.watch.all_down.as_str().to_owned(),
-        outcome: if plan.winner().is_some() { served } else { "refused" }.to_owned(),
+        outcome: if plan.winner().is_some() { mode.as_str() } else { "refused" }.to_owned(),
         reason: reason.to_owned(),
         chosen: plan.winner().map(id),
         alternates: plan.ranking.best.iter().skip(1).map(id).collect(),
-        nodes: shown.nodes(&plan, &scored),
+        nodes: shown.nodes(&plan, &chooser.all(among)),
     }
 }
 
-fn key(snapshot: &Snapshot, ask: &Ask) -> String {
-    snapshot.config.watch.object.key(ask.film.as_bytes(), "")
+/// As an answer is planned.
+fn planned(chooser: &Chooser<'_>, among: Among<'_>, mode: Mode, nodes: usize) -> Plan {
+    let (plan, _) = chooser.plan(among, nodes);
+    if mode == Mode::Redirect && plan.is_film_missing() {
+        let undrained = chooser.plan(Among { take_draining: true, ..among }, nodes).0;
+        return if undrained.winner().is_some() { undrained } else { plan };
+    }
+    plan
 }
 
 fn mode(snapshot: &Snapshot, ask: &Ask) -> Mode {

@@ -6,7 +6,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -14,10 +14,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::choose::{Among, Chooser};
+use super::serve::Size;
 use crate::answer::pump::Engine;
 use crate::clock::Clock;
 use crate::decide::health::State;
-use crate::decide::presence::{GRACE_MS, Next, Version, next};
+use crate::decide::presence::{Breadth, GRACE_MS, Next, Version, next};
 use crate::decide::resume::{Failure, NoFilm, Word, no_film};
 use crate::presence::{Entry, Presence};
 use crate::state::Snapshot;
@@ -52,8 +53,6 @@ pub(super) struct Finder {
 struct Lanes {
     waited_for: Lane,
     fresh: Lane,
-    /// It refused us last.
-    refuses: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -77,11 +76,7 @@ enum Cause {
 
 impl Finder {
     pub(super) fn new(presence: Presence, engine: Arc<Engine>, clock: Clock, nodes: usize) -> Self {
-        let lanes = || Lanes {
-            waited_for: Lane::new(AT_ONCE),
-            fresh: Lane::new(FRESH_AT_ONCE),
-            refuses: AtomicBool::new(false),
-        };
+        let lanes = || Lanes { waited_for: Lane::new(AT_ONCE), fresh: Lane::new(FRESH_AT_ONCE) };
         Self {
             presence,
             engine,
@@ -98,6 +93,7 @@ impl Finder {
         snapshot: &Arc<Snapshot>,
         chooser: &Chooser<'_>,
         entry: &Arc<Entry>,
+        size: Size,
     ) -> bool {
         let mut asked = false;
         let began_ms = self.clock.now_ms();
@@ -108,12 +104,19 @@ impl Finder {
             let mut changed = pin!(entry.changed().notified());
             changed.as_mut().enable();
             let now_ms = self.clock.now_ms();
-            let holder_for_ms = entry.holder_since_ms().map(|since_ms| now_ms - since_ms.max(began_ms));
+            let waited_ms = now_ms - began_ms;
+            let breadth = match size {
+                // Whoever serves the film has most likely all of it, unless it hangs.
+                Size::Part if waited_ms < GRACE_MS => Breadth::One,
+                _ => Breadth::Several { source },
+            };
+            let holder_for_ms =
+                entry.holder_since_ms().map(|since_ms| now_ms.saturating_sub(since_ms.max(began_ms)));
             let step = {
                 let known = entry.known();
-                let order = order(snapshot, chooser, Among::hopeful(Some(&**known)));
+                let order = order(snapshot, chooser, Among::hopeful(Some(&known), now_ms));
                 let standing = |node| known.standing(node, now_ms, self.presence.times());
-                next(&order, source, standing, |node| entry.is_asking(node), holder_for_ms)
+                next(&order, breadth, standing, |node| entry.is_asking(node), holder_for_ms)
             };
             match step {
                 Next::Go | Next::GiveUp => return asked,
@@ -122,7 +125,8 @@ impl Finder {
                     nodes.into_iter().for_each(|node| self.ask(snapshot, entry, node, Cause::Viewer));
                 }
                 Next::Wait => {
-                    let grace = holder_for_ms.map(|ms| Duration::from_millis(GRACE_MS.saturating_sub(ms)));
+                    let patient_ms = holder_for_ms.or((breadth == Breadth::One).then_some(waited_ms));
+                    let grace = patient_ms.map(|ms| Duration::from_millis(GRACE_MS.saturating_sub(ms)));
                     let until = grace.map_or(deadline, |grace| deadline.min(Instant::now() + grace));
                     asked = true;
                     if timeout_at(until, changed).await.is_err() && Instant::now() >= deadline {
@@ -146,10 +150,15 @@ impl Finder {
         }
     }
 
-    /// Asks again whoever is due.
+    /// Asks again whoever is due. A node that is down is not asked: it has nothing to say, and says so slowly.
     pub(super) fn refresh(self: &Arc<Self>, snapshot: &Arc<Snapshot>, entry: &Arc<Entry>) {
         let now_ms = self.clock.now_ms();
-        let due: Vec<usize> = entry.known().due(now_ms, self.presence.times()).collect();
+        let known = entry.known();
+        let due = known.due(now_ms, self.presence.times()).filter(|node| is_up(snapshot, *node));
+        let due: Vec<usize> = due.collect();
+        if due.is_empty() {
+            entry.rest_until(now_ms + self.presence.times().negative_ms);
+        }
         for node in due {
             self.ask(snapshot, entry, node, Cause::Age);
         }
@@ -167,7 +176,7 @@ impl Finder {
     /// What a request to a node met, outside the questions of the memory.
     pub(super) fn heard(&self, snapshot: &Snapshot, key: &str, node: usize, heard: Result<Version, Failure>) {
         let entry = self.presence.entry(key);
-        self.told(snapshot, node, heard.as_ref().err().copied());
+        told(snapshot, node, heard.as_ref().err().copied());
         self.presence.hear(&entry, node, heard, self.clock.now_ms());
     }
 
@@ -239,31 +248,8 @@ impl Finder {
         let to = &snapshot.fleet.nodes[node];
         let heard = self.engine.look(to, entry.key(), &snapshot.region, &snapshot.config.stream).await;
         to.metrics.count_check(heard.as_ref().err().copied());
-        self.told(snapshot, node, heard.as_ref().err().copied());
+        told(snapshot, node, heard.as_ref().err().copied());
         heard
-    }
-
-    /// A node that refuses us is the operator's to mend, and said once.
-    fn told(&self, snapshot: &Snapshot, node: usize, failure: Option<Failure>) {
-        let refuses = &self.nodes[node].refuses;
-        let id = snapshot.fleet.nodes[node].config.id.as_str();
-        match failure {
-            Some(Failure::Forbidden) => {
-                if !refuses.swap(true, Ordering::Relaxed) {
-                    tracing::error!(
-                        node = id,
-                        "the node refuses us films: its key needs s3:GetObject on the bucket's objects and \
-                         s3:ListBucket on the bucket; viewers go elsewhere"
-                    );
-                }
-            }
-            None => {
-                if refuses.load(Ordering::Relaxed) && refuses.swap(false, Ordering::Relaxed) {
-                    tracing::info!(node = id, "the node gives us films again");
-                }
-            }
-            Some(_) => {}
-        }
     }
 }
 
@@ -304,4 +290,23 @@ fn order(snapshot: &Snapshot, chooser: &Chooser<'_>, among: Among<'_>) -> Vec<us
 /// Worth a question. A draining node is.
 fn is_up(snapshot: &Snapshot, node: usize) -> bool {
     snapshot.fleet.nodes[node].live.state() == State::Up
+}
+
+/// A node that refuses us is the operator's to mend, and said once.
+fn told(snapshot: &Snapshot, node: usize, failure: Option<Failure>) {
+    let node = &snapshot.fleet.nodes[node];
+    let id = node.config.id.as_str();
+    match failure {
+        Some(Failure::Forbidden) if node.live.set_refuses_films(true) => {
+            tracing::error!(
+                node = id,
+                "the node refuses us films: its key needs s3:GetObject on the bucket's objects and \
+                 s3:ListBucket on the bucket; viewers go elsewhere"
+            );
+        }
+        None if node.live.set_refuses_films(false) => {
+            tracing::info!(node = id, "the node gives us films again");
+        }
+        _ => {}
+    }
 }

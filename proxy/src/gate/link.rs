@@ -11,7 +11,7 @@ use pingora::http::RequestHeader;
 use super::Gate;
 use super::choose::{Among, Chooser};
 use super::find::Finder;
-use super::serve::{Arrival, Told, Wanted, decision_header, refused, retry_after_s};
+use super::serve::{Arrival, Size, Told, Wanted, decision_header, refused, retry_after_s};
 use crate::answer::{Answer, Asking, WATCHGATE_DECISION, redirect};
 use crate::decide::plan::{Plan, Why};
 use crate::decide::presence::{Known, Standing, Version};
@@ -35,11 +35,12 @@ pub(super) fn answer(
 ) -> Result<Option<(Answer, Told)>> {
     let fields = &head.headers;
     let Some(finder) = &gate.finder else {
-        return Linking { gate, snapshot, fields, arrival, wanted }.at_once(None).transpose();
+        let now_ms = gate.clock.now_ms();
+        return Linking { gate, snapshot, fields, arrival, wanted }.at_once(None, now_ms).transpose();
     };
     let linking = Linking { gate, snapshot, fields, arrival, wanted };
     let now_ms = gate.clock.now_ms();
-    let (answered, due) = finder.presence.look(&wanted.key, now_ms, |known| linking.at_once(known));
+    let (answered, due) = finder.presence.look(&wanted.key, now_ms, |known| linking.at_once(known, now_ms));
     if let Some(entry) = due {
         finder.refresh(snapshot, &entry);
     }
@@ -64,9 +65,9 @@ pub(super) async fn answer_asked(
     let Some(finder) = &gate.finder else { return linking.refused(Refusal::NotFound) };
     let entry = finder.presence.entry(&wanted.key);
     let since_ms = gate.clock.now_ms();
-    let asked = finder.find(snapshot, &linking.chooser(), &entry).await;
+    let asked = finder.find(snapshot, &linking.chooser(), &entry, wanted.size).await;
     finder.presence.count(if asked { Lookup::Miss } else { Lookup::Negative });
-    if entry.known().is_held() {
+    if wanted.size == Size::Film && entry.is_held() {
         finder.fill(snapshot, &entry);
     }
     let known = entry.known();
@@ -90,8 +91,8 @@ impl<'a> Linking<'a> {
     }
 
     /// `None`: somebody has to be asked first.
-    fn at_once(&self, known: Option<&Known>) -> Option<Result<(Answer, Told)>> {
-        let (plan, from) = self.chooser().plan(Among::hopeful(known), 1);
+    fn at_once(&self, known: Option<&Known>, now_ms: u64) -> Option<Result<(Answer, Told)>> {
+        let (plan, from) = self.chooser().plan(Among::hopeful(known, now_ms), 1);
         let Some(winner) = plan.winner() else {
             if plan.is_film_missing() {
                 return None;
@@ -101,7 +102,7 @@ impl<'a> Linking<'a> {
         };
         let holds = |finder: &Arc<Finder>| {
             let times = finder.presence.times();
-            let standing = |known: &Known| known.standing(winner.node, self.gate.clock.now_ms(), times);
+            let standing = |known: &Known| known.standing(winner.node, now_ms, times);
             known.map(standing) == Some(Standing::Holds)
         };
         // While everything is down nobody answers, and the policy hopes that viewers come through where we do not.
@@ -121,7 +122,7 @@ impl<'a> Linking<'a> {
         entry: &crate::presence::Entry,
         since_ms: u64,
     ) -> Result<(Answer, Told)> {
-        let among = Among::holders(Some(known));
+        let among = Among::holders(Some(known), self.gate.clock.now_ms());
         let (mut plan, from) = self.chooser().plan(among, 1);
         self.gate.metrics.located(from);
         if plan.winner().is_none() {

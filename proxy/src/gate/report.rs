@@ -34,6 +34,9 @@ pub struct NodeReport {
     pub max_viewers: u32,
     /// An operator drains it.
     pub draining: bool,
+    /// It refused us the last film that it was asked for: its key lacks a permission.
+    #[serde(default)]
+    pub refuses_films: bool,
     /// Duration of the last signed probe.
     pub probe_ms: Option<f64>,
     /// The node's clock minus ours.
@@ -70,6 +73,7 @@ impl NodeReport {
             viewers: node.live.viewers(),
             max_viewers: config.max_viewers.get(),
             draining: node.live.is_draining(),
+            refuses_films: node.live.refuses_films(),
             probe_ms: report.probe_ms,
             clock_skew_s: report.clock_skew_s,
             last_probe_at: report.last_probe_at_ms.map(clock::rfc3339),

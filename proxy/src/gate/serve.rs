@@ -17,10 +17,12 @@ use watchgate_config::Mode;
 use super::{Gate, Outcome, link, stream};
 use crate::access_log::{Line, Passage};
 use crate::answer::{Answer, Asking, X_REQUEST_ID, refuse};
+use crate::catalog::Look;
 use crate::clock::millis;
 use crate::config;
 use crate::decide::media::is_manifest;
 use crate::decide::plan::{Plan, Why};
+use crate::decide::resume::NoFilm;
 use crate::decide::watch::{Asked, BodyFraming, Connection, Film, Method, RequestLine, watch};
 use crate::decide::{accept, client};
 use crate::fleet::Node;
@@ -75,13 +77,40 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
         .and_then(|asked| if has_host(head) { Ok(asked) } else { Err(Refusal::Host) });
     if let Ok(Asked::Film { film, path, method }) = &asked {
         let wants_json = accept::wants_json(lines(head, &ACCEPT));
-        let key = watched.object.key(film.as_bytes(), path);
-        let wanted = Wanted { film: *film, key, method: *method, mode: mode(watched, path), wants_json };
-        return film_request(gate, &snapshot, session, &arrival, wanted).await;
+        let (film, method, mode) = (*film, *method, mode(watched, path));
+        let size = if path.is_empty() || is_manifest(path) { Size::Film } else { Size::Part };
+        let key = match gate.catalog.look(&film, path) {
+            Look::Key(key) => Ok(key),
+            Look::Unknown => Err(NoFilm::Unknown),
+            Look::Ask => Box::pin(ask_catalog(gate, film, path)).await,
+        };
+        match key {
+            Ok(key) => {
+                let wanted = Wanted { film, key, method, mode, wants_json, size };
+                return film_request(gate, &snapshot, session, &arrival, wanted).await;
+            }
+            Err(why) => {
+                let refusal = Refusal::NoFilm { why, retry_after_s: retry_after_s(&snapshot) };
+                let asking = arrival.asking(&snapshot, &head.headers, method == Method::Head);
+                let (answer, told) = refused(gate, &arrival, &asking, refusal, (mode, Some(film)))?;
+                write(gate, &snapshot, session, answer, &arrival, told).await?;
+                return Ok(Outcome::Answered);
+            }
+        }
     }
     let (answer, told) = answer(gate, &snapshot, head, &arrival, &asked)?;
     write(gate, &snapshot, session, answer, &arrival, told).await?;
     Ok(Outcome::Answered)
+}
+
+/// The key of a film that has to be asked for. The database's silence is no word about the film.
+async fn ask_catalog(gate: &Gate, film: Film, path: &str) -> std::result::Result<String, NoFilm> {
+    gate.catalog.ask(&film).await.map_err(|_| NoFilm::NoAnswer)?;
+    match gate.catalog.look(&film, path) {
+        Look::Key(key) => Ok(key),
+        Look::Unknown => Err(NoFilm::Unknown),
+        Look::Ask => Err(NoFilm::NoAnswer),
+    }
 }
 
 /// How a film, or a file of its tree, reaches the viewer. A manifest names its segments by where it came from, and they
@@ -237,6 +266,16 @@ pub(super) struct Wanted {
     /// How it reaches the viewer.
     pub(super) mode: Mode,
     pub(super) wants_json: bool,
+    pub(super) size: Size,
+}
+
+/// How much is wanted at a time, and so how often something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// A film, or what names its parts: whoever holds it is worth knowing everywhere.
+    Film,
+    /// A part of a film's tree: one of hundreds, each wanted once.
+    Part,
 }
 
 /// By then a node that answers again has been taken back: `rise` rounds of probes, within 1 to 10 seconds.

@@ -14,7 +14,7 @@ use pingora_proxy::Session;
 use tokio::time::timeout;
 
 use super::choose::Chooser;
-use super::serve::{Arrival, Told, Wanted, decision_header, refused, retry_after_s, tell, write};
+use super::serve::{Arrival, Size, Told, Wanted, decision_header, refused, retry_after_s, tell, write};
 use super::usher::{Foreseen, Usher};
 use super::{Gate, Outcome};
 use crate::access_log::Passage;
@@ -145,7 +145,9 @@ async fn ready(
         Some(Err(refusal)) => return refuse(refusal),
         None => return Ok(None),
     };
-    usher.fill();
+    if wanted.size == Size::Film {
+        usher.fill();
+    }
     let plan = foreseen.plan;
     let reply = reply_to(wanted, &fields, &begun, arrival);
     if let Reply::Refused(refusal) = reply {

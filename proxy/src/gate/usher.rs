@@ -8,7 +8,7 @@ use super::choose::{Among, Chooser};
 use super::find::Finder;
 use crate::answer::pump::{self, Guide, NODES_USUAL, Nodes, Stage};
 use crate::decide::plan::Plan;
-use crate::decide::presence::{Known, Version};
+use crate::decide::presence::{Known, Standing, Version};
 use crate::decide::resume::{Failure, Identity, Lie};
 use crate::presence::Lookup;
 use crate::state::places::PlaceFrom;
@@ -39,7 +39,7 @@ impl Usher<'_> {
     /// Reads what is known of the film; if that is getting old, it is asked for again behind the viewer's back.
     fn look<R>(&self, read: impl FnOnce(Option<&Known>) -> R) -> R {
         let Some(finder) = self.finder() else { return read(None) };
-        let (looked, due) = finder.presence.look(self.key, self.chooser.gate.clock.now_ms(), read);
+        let (looked, due) = finder.presence.look(self.key, self.chooser.now_ms(), read);
         if let Some(entry) = due {
             finder.refresh(self.snapshot, &entry);
         }
@@ -47,11 +47,13 @@ impl Usher<'_> {
     }
 
     pub(super) fn foresee(&self) -> Foreseen {
+        let now_ms = self.chooser.now_ms();
         let foreseen = self.look(|known| {
-            let (plan, from) =
-                self.chooser.plan(Among { unknown: Unknown::Tried, ..Among::hopeful(known) }, NODES_USUAL);
-            let version = plan.winner().and_then(|winner| known?.version(winner.node));
-            Foreseen { known: version.cloned(), plan, from }
+            let (plan, from) = self
+                .chooser
+                .plan(Among { unknown: Unknown::Tried, ..Among::hopeful(known, now_ms) }, NODES_USUAL);
+            let version = plan.winner().and_then(|winner| self.held(known?, winner.node, now_ms));
+            Foreseen { known: version, plan, from }
         });
         if let Some(finder) = self.finder() {
             finder.presence.count(match &foreseen {
@@ -61,6 +63,11 @@ impl Usher<'_> {
             });
         }
         foreseen
+    }
+
+    fn held(&self, known: &Known, node: usize, now_ms: u64) -> Option<Arc<Version>> {
+        let holds = known.standing(node, now_ms, self.finder()?.presence.times()) == Standing::Holds;
+        known.version(node).filter(|_| holds).cloned()
     }
 
     /// The other nodes are asked behind the viewer's back.
@@ -80,7 +87,8 @@ impl Guide for Usher<'_> {
             pump::Among::Everybody => self.chooser.anyway(depth),
             pump::Among::Best | pump::Among::All => self.look(|known| {
                 let unknown = if stage == Stage::Begins { Unknown::Tried } else { Unknown::Running };
-                self.chooser.plan(Among { unknown, ..Among::hopeful(known) }, depth).0.ranking
+                let now_ms = self.chooser.now_ms();
+                self.chooser.plan(Among { unknown, ..Among::hopeful(known, now_ms) }, depth).0.ranking
             }),
         };
         ranking.best.iter().map(|scored| scored.node).collect()
@@ -95,7 +103,7 @@ impl Guide for Usher<'_> {
         let Some(finder) = self.finder() else { return };
         match heard {
             Ok((film, content_type)) => {
-                let (now_ms, times) = (self.chooser.gate.clock.now_ms(), finder.presence.times());
+                let (now_ms, times) = (self.chooser.now_ms(), finder.presence.times());
                 if self.look(|known| known.is_some_and(|known| known.has_heard(node, film, now_ms, times))) {
                     return;
                 }

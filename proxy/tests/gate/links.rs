@@ -63,7 +63,8 @@ async fn the_link_is_json_for_those_who_ask_for_json() {
     let json = got.json();
     assert_eq!((&json["film"], &json["node"], &json["method"]), (&FILM.into(), &"ams".into(), &"GET".into()));
     assert!(json["expires_at"].as_str().expect("a moment").ends_with('Z'));
-    assert!(json["size"].is_null() && json["etag"].is_null() && json["version_id"].is_null());
+    assert_eq!(json["size"], 200_000);
+    assert!(json["etag"].as_str().expect("a tag").starts_with('"') && json["version_id"].is_string());
     let url = json["url"].as_str().expect("a link");
     assert!(url.starts_with(&ams.endpoint()));
     assert_eq!(status(Method::GET, url).await, 200);

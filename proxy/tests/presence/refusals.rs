@@ -71,6 +71,7 @@ async fn a_node_that_refuses_us_is_no_word_about_the_film() {
         !got.leads_to(&stage.gru)
     });
     assert_eq!(got.await.follow().await.status, 200);
+    assert!(gate.gate.node("gru").expect("it is there").refuses_films, "the operator is told");
     assert!(
         gate.metric("watchgate_presence_checks_total", &[("node", "gru"), ("result", "forbidden")]) >= 1.0
     );

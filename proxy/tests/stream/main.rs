@@ -4,6 +4,8 @@
 //! a foreign Pingora proxy that hosts the same gate. Every fault story asserts that the fault hit, and judges the
 //! viewer's bytes.
 
+#[path = "../common/browser.rs"]
+mod browser;
 mod faults;
 #[path = "../common/gates.rs"]
 mod gates;

@@ -3,8 +3,6 @@
 //! Where a program is missing, its story says so on stderr and passes; with `WATCHGATE_REQUIRE_PLAYERS=1` (as in CI)
 //! it fails instead.
 
-mod browser;
-
 use std::cell::RefCell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use watchgate_node::Node;
 
-use self::browser::Page;
+use crate::browser::Page;
 use crate::gates::{FILM, Running, eventually, found};
 use crate::support::*;
 
@@ -159,7 +157,8 @@ async fn chromium_plays_and_seeks() {
     let found = |program: &str| -> Option<PathBuf> { found(program, REQUIRED, story) };
     let (Some(ffmpeg), Some(chromium)) = (found("ffmpeg"), found("chromium")) else { return };
     let stage = stage(movie(&ffmpeg), 1_500_000).await;
-    let page = Page::open(&chromium, &url(&stage)).await;
+    let page = include_str!("players/page.html").replace("\"FILM\"", &format!("\"{}\"", url(&stage)));
+    let page = Page::open(&chromium, page, String::new()).await;
     page.until("it plays", |told| told.at >= 2.0).await;
     let first = kill_serving(&stage, 0).await;
     page.until("it goes on, and has gone elsewhere", |told| told.seeks == 1 && told.at >= 21.0).await;

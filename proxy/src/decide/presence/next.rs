@@ -12,6 +12,18 @@ pub const GRACE_MS: u64 = 250;
 /// Nodes that are asked for one viewer at once, the source beside them.
 const PARALLEL: usize = 3;
 
+/// How many are asked at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breadth {
+    /// One after the other.
+    One,
+    /// A few, and beside them the fleet's source, if it may be asked.
+    Several {
+        /// The source.
+        source: Option<usize>,
+    },
+}
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -27,11 +39,10 @@ pub enum Next {
 
 /// What is to be done for a viewer whose nodes are `order`, best first.
 ///
-/// `source`: the fleet's source, if it may be asked; `asking`: who has been asked and has not answered;
-/// `holder_for_ms`: since when a holder is known, if one is.
+/// `asking`: who has been asked and has not answered; `holder_for_ms`: since when a holder is known, if one is.
 pub fn next(
     order: &[usize],
-    source: Option<usize>,
+    breadth: Breadth,
     standing: impl Fn(usize) -> Standing,
     asking: impl Fn(usize) -> bool,
     holder_for_ms: Option<u64>,
@@ -40,11 +51,15 @@ pub fn next(
     if holder.is_some() && holder_for_ms.is_some_and(|ms| ms >= GRACE_MS) {
         return Next::Go;
     }
+    let (parallel, source) = match breadth {
+        Breadth::One => (1, None),
+        Breadth::Several { source } => (PARALLEL, source),
+    };
     let is_unknown = |node: &usize| standing(*node) == Standing::Unknown;
     let better = || order[..holder.unwrap_or(order.len())].iter().copied().filter(is_unknown);
     let waiting = || better().filter(|node| asking(*node));
     let beside = waiting().filter(|node| Some(*node) != source).count();
-    let fresh = better().filter(|node| !asking(*node)).take(PARALLEL.saturating_sub(beside));
+    let fresh = better().filter(|node| !asking(*node)).take(parallel.saturating_sub(beside));
     let mut ask: SmallVec<[usize; 4]> = fresh.collect();
     let source = source.filter(|source| holder.is_none() && is_unknown(source));
     if let Some(source) = source

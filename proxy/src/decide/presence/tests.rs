@@ -201,20 +201,22 @@ mod steps {
         order: &'a [usize],
         standing: [Standing; 6],
         asking: &'a [usize],
+        breadth: Breadth,
         holder_for_ms: Option<u64>,
     }
 
     impl Scene<'_> {
         fn next(&self) -> Next {
             let asking = |node| self.asking.contains(&node);
-            next(self.order, Some(5), |node| self.standing[node], asking, self.holder_for_ms)
+            next(self.order, self.breadth, |node| self.standing[node], asking, self.holder_for_ms)
         }
     }
 
     const ORDER: &[usize] = &[0, 1, 2, 3, 4, 5];
 
     fn scene(standing: [Standing; 6]) -> Scene<'static> {
-        Scene { order: ORDER, standing, asking: &[], holder_for_ms: None }
+        let breadth = Breadth::Several { source: Some(5) };
+        Scene { order: ORDER, standing, asking: &[], breadth, holder_for_ms: None }
     }
 
     fn ask(nodes: &[usize]) -> Next {
@@ -228,6 +230,17 @@ mod steps {
         assert_eq!(Scene { asking: &[1, 2, 5], ..scene([Unknown; 6]) }.next(), ask(&[0]));
         let one_denied = [ABSENT, Unknown, Unknown, Unknown, Unknown, Unknown];
         assert_eq!(Scene { asking: &[1, 2, 5], ..scene(one_denied) }.next(), ask(&[3]));
+    }
+
+    #[test]
+    fn a_part_of_a_film_is_asked_for_at_one_node_after_the_other() {
+        let part = |standing| Scene { breadth: Breadth::One, ..scene(standing) };
+        assert_eq!(part([Unknown; 6]).next(), ask(&[0]));
+        assert_eq!(Scene { asking: &[0], ..part([Unknown; 6]) }.next(), Next::Wait);
+        let first_denied = [ABSENT, Unknown, Unknown, Unknown, Unknown, Unknown];
+        assert_eq!(part(first_denied).next(), ask(&[1]));
+        assert_eq!(part([ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, Unknown]).next(), ask(&[5]));
+        assert_eq!(part([ABSENT; 6]).next(), Next::GiveUp);
     }
 
     #[test]
@@ -256,6 +269,6 @@ mod steps {
         let near: &[usize] = &[0, 1, 2];
         assert_eq!(Scene { order: near, ..scene(source_unknown) }.next(), ask(&[5]));
         assert_eq!(Scene { order: near, asking: &[5], ..scene(source_unknown) }.next(), Next::Wait);
-        assert_eq!(next(&[], None, |_| Unknown, |_| false, None), Next::GiveUp);
+        assert_eq!(next(&[], Breadth::One, |_| Unknown, |_| false, None), Next::GiveUp);
     }
 }

@@ -1,4 +1,7 @@
 //! A browser without a screen, and a page of ours in it that reports what its film does.
+//!
+//! What the page does is the story's: it asks `/report?what=WORD&at=SECONDS` of its own origin, whose `/script.js`
+//! is whatever the story brings.
 
 use std::collections::HashMap;
 use std::os::unix::process::CommandExt;
@@ -8,6 +11,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Query;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::Html;
 use axum::routing::get;
 use tempfile::TempDir;
@@ -19,18 +23,20 @@ use crate::gates::{PATIENCE, Running};
 
 /// What the page has reported so far.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// The film's position, in seconds.
-    pub(super) at: f64,
-    pub(super) seeks: u32,
-    pub(super) ended: bool,
+    pub(crate) at: f64,
+    pub(crate) seeks: u32,
+    pub(crate) ended: bool,
     /// The browser has waited for bytes for three seconds.
-    pub(super) stalls: u32,
-    pub(super) error: Option<String>,
+    pub(crate) stalls: u32,
+    pub(crate) error: Option<String>,
+    /// What else it had to say, in order.
+    pub(crate) notes: Vec<String>,
 }
 
 /// The page in its browser; both end when this is dropped.
-pub(super) struct Page {
+pub(crate) struct Page {
     told: watch::Receiver<Told>,
     _browser: Running,
     _profile: TempDir,
@@ -38,14 +44,17 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) async fn open(chromium: &Path, film: &str) -> Self {
+    pub(crate) async fn open(chromium: &Path, page: String, script: String) -> Self {
         let (tell, told) = watch::channel(Told::default());
         let tell = Arc::new(tell);
-        let page = include_str!("page.html").replace("src = \"FILM\"", &format!("src = \"{film}\""));
         let report = async move |Query(report): Query<HashMap<String, String>>| {
             tell.send_modify(|told| note(told, &report));
         };
-        let app = Router::new().route("/", get(async move || Html(page))).route("/report", get(report));
+        let script = async move || ([(CONTENT_TYPE, "text/javascript")], script);
+        let app = Router::new()
+            .route("/", get(async move || Html(page)))
+            .route("/script.js", get(script))
+            .route("/report", get(report));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/", listener.local_addr().expect("an address"));
         let mut serving = JoinSet::new();
@@ -55,12 +64,12 @@ impl Page {
         Self { told, _browser: browser, _profile: profile, _serving: serving }
     }
 
-    pub(super) fn told(&self) -> Told {
+    pub(crate) fn told(&self) -> Told {
         self.told.borrow().clone()
     }
 
     /// Waits, bounded, until the page has told so; an error of the film ends the story.
-    pub(super) async fn until(&self, what: &str, reached: impl Fn(&Told) -> bool) {
+    pub(crate) async fn until(&self, what: &str, reached: impl Fn(&Told) -> bool) {
         let mut told = self.told.clone();
         let waiting = told.wait_for(|told| told.error.is_some() || reached(told));
         let in_time = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
@@ -78,7 +87,8 @@ fn note(told: &mut Told, report: &HashMap<String, String>) {
         Some("ended") => told.ended = true,
         Some("stalled") => told.stalls += 1,
         Some(error) if error.starts_with("error") => told.error = Some(error.to_owned()),
-        _ => {}
+        Some("at") | None => {}
+        Some(note) => told.notes.push(note.to_owned()),
     }
 }
 
