@@ -127,10 +127,9 @@ impl Known {
         let Some(word) = self.word(node) else { return Standing::Unknown };
         let lacks = match &word.said {
             Said::Holds(_) if word.heard.is_within(now_ms, times.positive_ms) => {
-                match (self.gone, word.is_newest) {
-                    (true, _) => Some(Dropped::Deleted),
-                    (false, true) => return Standing::Holds,
-                    (false, false) => Some(Dropped::StaleVersion),
+                match self.was_behind(node) {
+                    None => return Standing::Holds,
+                    behind => behind,
                 }
             }
             Said::Nothing | Said::Holds(_) => None,
@@ -145,6 +144,13 @@ impl Known {
             }
             None => Standing::Unknown,
         }
+    }
+
+    /// Why a node that holds the film by its own last word, however old, is no good for it: it held another version than
+    /// the newest, or what was deleted. Until it is asked again it has to be taken for one that does so still.
+    #[must_use]
+    pub fn was_behind(&self, node: usize) -> Option<Dropped> {
+        self.behind(self.word(node)?)
     }
 
     /// What a node said that bears on whether there is such a film, for those who have to give up: its word on the film
@@ -164,6 +170,14 @@ impl Known {
             // Whoever holds what was deleted has not heard of it yet.
             Said::Holds(_) if self.gone && is_believed(times.positive_ms) => Some(Failure::Deleted),
             _ => word.failed.filter(|_| word.failed_at.is_within(since_ms, times.negative_ms)),
+        }
+    }
+
+    fn behind(&self, word: &Word) -> Option<Dropped> {
+        match (&word.said, self.gone, word.is_newest) {
+            (Said::Holds(_), true, _) => Some(Dropped::Deleted),
+            (Said::Holds(_), false, false) => Some(Dropped::StaleVersion),
+            _ => None,
         }
     }
 

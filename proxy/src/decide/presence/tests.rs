@@ -88,6 +88,24 @@ fn the_newest_version_counts() {
 }
 
 #[test]
+fn who_was_behind_is_so_until_asked_again() {
+    let check = |heard: &[(usize, Result<Version, Failure>)], expected: [Option<Dropped>; 3]| {
+        let (known, _) = known(heard);
+        assert_eq!([0, 1, 2].map(|node| known.was_behind(node)), expected, "{heard:?}");
+    };
+    check(&[], [None; 3]);
+    check(&[(0, Ok(new())), (1, Ok(new())), (2, Err(Failure::Absent))], [None; 3]);
+    check(&[(0, Ok(new())), (1, Ok(old()))], [None, Some(Dropped::StaleVersion), None]);
+    check(
+        &[(0, Ok(new())), (1, Ok(old())), (1, Err(Failure::Busy))],
+        [None, Some(Dropped::StaleVersion), None],
+    );
+    check(&[(0, Ok(new())), (1, Ok(old())), (1, Ok(new()))], [None; 3]);
+    check(&[(1, Ok(old())), (0, Err(Failure::Deleted))], [None, Some(Dropped::Deleted), None]);
+    check(&[(1, Ok(old())), (0, Err(Failure::Deleted)), (0, Ok(old()))], [None; 3]);
+}
+
+#[test]
 fn a_deletion_counts_against_what_was_deleted() {
     let check = |heard: &[(usize, Result<Version, Failure>)], expected: [Standing; 3]| {
         let (known, now_ms) = known(heard);
