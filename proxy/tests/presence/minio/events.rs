@@ -89,7 +89,7 @@ async fn what_the_source_tells_reaches_viewers_within_a_second() {
     let home = |got: &Got| fleet.leads_to(got, GRU);
     let link = gate.until_watched(SAO_PAULO, "gru has all of it", home).await;
     assert_eq!(link.follow().await.body, film(4));
-    assert_eq!(gate.metric("watchgate_events_refused_total", &[]), 0.0);
+    assert!(gate.metric("watchgate_events_refused_total", &[]) < 1.0);
     took.judge(story);
     serving.abort();
 }

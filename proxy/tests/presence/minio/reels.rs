@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-/// Of every version: 4 MiB.
-const WORDS: u32 = 1 << 20;
+/// Of every version: 2 MiB.
+const WORDS: u32 = 1 << 19;
 
 /// See the module. Versions are counted from 1.
 pub(super) struct Reels(Vec<Bytes>);
