@@ -1,6 +1,6 @@
 //! The gate as it is measured: its configuration written, its nodes found up.
 //!
-//! Absent on purpose: what the configuration says, which is each measurement's own.
+//! Absent on purpose: what the configuration says, which is each measurement's own, and what its metrics mean.
 
 use std::net::SocketAddr;
 
@@ -9,36 +9,44 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::Failure;
-use crate::process::{Place, Server, free_address};
+use crate::process::{Place, Server};
 
-/// Starts the gate with the configuration for this admin address, and waits until so many nodes are up.
+/// Starts the gate with a configuration that names these two addresses, and waits until so many nodes are up.
 pub(crate) async fn start(
     place: &Place,
     core: usize,
     name: &str,
     address: SocketAddr,
+    admin: SocketAddr,
     nodes: usize,
-    config: impl FnOnce(SocketAddr) -> String,
+    config: &str,
 ) -> Result<Server, Failure> {
-    let admin = free_address()?;
-    let file = place.written(&format!("{name}.toml"), &config(admin))?;
+    let file = place.written(&format!("{name}.toml"), config)?;
     let mut gate = Server::start(place, core, name, &["watchgate", "-c", &file, "run"], address).await?;
     gate.wait_until("has all its nodes up", || async move { nodes_up(admin).await == Some(nodes) }).await?;
     Ok(gate)
 }
 
-/// How many nodes are up by the word of the admin listener; `None`: it does not answer, or not so.
-async fn nodes_up(admin: SocketAddr) -> Option<usize> {
+/// What the admin listener answers; `None`: nothing, or not with 200.
+pub(crate) async fn told(admin: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(admin).await.ok()?;
-    let ask = format!("GET /api/v1/nodes HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+    let ask = format!("GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
     stream.write_all(ask.as_bytes()).await.ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.ok()?;
-    up_in(&answer)
+    body(&answer).map(str::to_owned)
 }
 
-fn up_in(answer: &str) -> Option<usize> {
-    let (_, body) = answer.strip_prefix("HTTP/1.1 200 ")?.split_once("\r\n\r\n")?;
+fn body(answer: &str) -> Option<&str> {
+    Some(answer.strip_prefix("HTTP/1.1 200 ")?.split_once("\r\n\r\n")?.1)
+}
+
+/// How many nodes are up by the word of the admin listener; `None`: it does not answer, or not so.
+async fn nodes_up(admin: SocketAddr) -> Option<usize> {
+    up_in(&told(admin, "/api/v1/nodes").await?)
+}
+
+fn up_in(body: &str) -> Option<usize> {
     let nodes: Value = serde_json::from_str(body).ok()?;
     let nodes = nodes.as_array().or_else(|| nodes.get("nodes")?.as_array())?;
     Some(nodes.iter().filter(|node| node["state"] == "up").count())
@@ -50,7 +58,9 @@ mod tests {
 
     #[test]
     fn nodes_that_are_up_are_counted() {
-        let check = |answer: &str, expected: Option<usize>| assert_eq!(up_in(answer), expected, "{answer}");
+        let check = |answer: &str, expected: Option<usize>| {
+            assert_eq!(body(answer).and_then(up_in), expected, "{answer}");
+        };
         let list = r#"[{"id":"a","state":"up"},{"id":"b","state":"down"},{"id":"c","state":"up"}]"#;
         check(&format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{list}"), Some(2));
         check(&format!("HTTP/1.1 200 OK\r\n\r\n{{\"nodes\":{list}}}"), Some(2));

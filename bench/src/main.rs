@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod figures;
 mod film;
+mod flood;
 mod gate;
 mod memory;
 mod origin;
@@ -19,6 +20,7 @@ mod random;
 mod redirect;
 mod run;
 mod stream;
+mod stub;
 mod viewer;
 
 /// Measures watchgate from outside.
@@ -47,6 +49,12 @@ enum Command {
     /// Starts each proxy afresh for each kind of viewer, holds many of them, and divides what the process and its
     /// sockets have grown by their number. Needs nginx and ss, and many open files.
     Memory(memory::Args),
+    /// Whether a flood of names that nobody knows hurts those who watch known films
+    ///
+    /// Starts the gate before stub nodes, asks it for known films by a schedule, adds thousands of new unknown names
+    /// a second, and takes them away again. Exit status 1: a known film was not given, the gate's memory grew all
+    /// through the flood, an unknown name was answered by something else than 404 or 503, or a node was asked twice.
+    Flood(flood::Args),
 }
 
 /// Why there are no figures.
@@ -80,6 +88,7 @@ fn main() -> ExitCode {
         Command::Redirect(args) => redirect::run(&args),
         Command::Stream(args) => stream::run(&args),
         Command::Memory(args) => memory::run(&args),
+        Command::Flood(args) => flood::run(&args),
     };
     match told {
         Ok(told) => {

@@ -126,8 +126,9 @@ impl Peer {
                 Server::start(place, core, "pingora", &command, address).await
             }
             Self::Gate => {
-                let config = |admin| gate_config(address, admin, origin, setting);
-                gate::start(place, core, "gate", address, 1, config).await
+                let admin = free_address()?;
+                let config = gate_config(address, admin, origin, setting);
+                gate::start(place, core, "gate", address, admin, 1, &config).await
             }
         }
     }

@@ -176,6 +176,15 @@ impl Server {
         Used::of(self.child.id())
     }
 
+    /// Resident memory that is no file's, in KiB.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn anonymous_kib(&self) -> Result<i64, Failure> {
+        let status = read(&format!("/proc/{}/status", self.child.id()))?;
+        kib(&status, "RssAnon:").ok_or_else(|| self.misbehaved("has no memory any more: it has ended"))
+    }
+
     /// Lines in its log.
     pub(crate) fn log_lines(&self) -> Result<u64, Failure> {
         lines(&self.log).map_err(Failure::during(self.log.display().to_string()))
@@ -257,6 +266,12 @@ pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
     let free =
         std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     free.map_err(Failure::during("a free port"))
+}
+
+/// The value behind this word in one of the kernel's books of memory.
+pub(crate) fn kib(book: &str, word: &str) -> Option<i64> {
+    let line = book.lines().find_map(|line| line.strip_prefix(word))?;
+    line.trim().strip_suffix("kB")?.trim_end().parse().ok()
 }
 
 /// A small file as text.

@@ -28,6 +28,19 @@ impl Random {
     pub(crate) fn between(&mut self, from: f64, to: f64) -> f64 {
         from + (to - from) * ((self.next() >> 11) as f64 / (1_u64 << 53) as f64)
     }
+
+    /// Version 4, by RFC 9562.
+    pub(crate) fn uuid(&mut self) -> String {
+        let (high, low) = (self.next(), self.next());
+        let version = high & 0xfff | 0x4000;
+        let variant = low >> 48 & 0x3fff | 0x8000;
+        format!(
+            "{:08x}-{:04x}-{version:04x}-{variant:04x}-{:012x}",
+            high >> 32,
+            high >> 16 & 0xffff,
+            low & 0xffff_ffff_ffff
+        )
+    }
 }
 
 #[cfg(test)]
@@ -42,5 +55,16 @@ mod tests {
         assert_eq!(drawn.iter().min(), Some(&0));
         assert_eq!(random.below(1), 0);
         assert!((0..1000).map(|_| random.between(-2.0, 3.0)).all(|number| (-2.0..3.0).contains(&number)));
+    }
+
+    #[test]
+    fn uuids_are_well_formed() {
+        let mut random = Random::new(5);
+        for _ in 0..100 {
+            let uuid = random.uuid();
+            let lengths: Vec<usize> = uuid.split('-').map(str::len).collect();
+            assert_eq!(lengths, [8, 4, 4, 4, 12], "{uuid}");
+            assert!(uuid[14..].starts_with('4') && "89ab".contains(&uuid[19..20]), "{uuid}");
+        }
     }
 }

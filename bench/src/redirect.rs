@@ -14,6 +14,7 @@ use self::nodes::{AccessLine, Fleet, Presence};
 use self::requests::Requests;
 use crate::process::{Cores, Place, Server, free_address};
 use crate::run::{Common, Told, machine};
+use crate::stub::ROOMY;
 use crate::{Failure, gate, say};
 
 mod city;
@@ -22,9 +23,6 @@ mod lines;
 mod load;
 mod nodes;
 mod requests;
-
-/// A node takes more viewers than all rounds bring: the choice is by place.
-const ROOMY: u32 = 1_000_000_000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -184,8 +182,9 @@ impl Bench {
                 let (stub, database) = (self.stub, self.database.as_path());
                 let fleet = Fleet { nodes, max_viewers, access_line, presence, database, stub };
                 let name = format!("gate-{index}");
-                let config = |admin| nodes::config(address, admin, &fleet);
-                gate::start(&self.place, self.core, &name, address, nodes, config).await
+                let admin = free_address()?;
+                let config = nodes::config(address, admin, &fleet);
+                gate::start(&self.place, self.core, &name, address, admin, nodes, &config).await
             }
         }
     }

@@ -75,11 +75,7 @@ impl Viewer {
         scratch: &Scratch,
     ) -> Result<u64, String> {
         let range = first.map(|bytes| format!("Range: bytes=0-{}\r\n", bytes - 1)).unwrap_or_default();
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: films.example\r\nUser-Agent: VLC/3.0.21 LibVLC/3.0.21\r\n\
-             Accept: */*\r\n{range}\r\n"
-        );
-        let sent = self.stream.write_all(request.as_bytes()).await;
+        let sent = self.stream.write_all(request(path, &range).as_bytes()).await;
         sent.map_err(|error| format!("broke a connection: {error}"))?;
         let mut head = Vec::new();
         let end = loop {
@@ -174,6 +170,14 @@ fn is_film(head: &str, film: Film, first: Option<u64>) -> bool {
         }
     };
     plain && announced
+}
+
+/// A request as a player sends it. `more`: further header lines, each with its end.
+pub(crate) fn request(path: &str, more: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: films.example\r\nUser-Agent: VLC/3.0.21 LibVLC/3.0.21\r\n\
+         Accept: */*\r\n{more}\r\n"
+    )
 }
 
 /// The value of a header field.

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! Kept::new(Bounds { weight_max, ttl })      get(&key, |value| ..) -> Option<..>
-//! insert(key, value, weight)                 remove(&key)         len()    settle()
+//! look(&key, |Option<value>| ..) -> ..       insert(key, value, weight)
+//! insert_if_absent(key, value, weight, |value| ..) -> Option<..>
+//! remove(&key)                               len()    settle()
 //! ```
 //! `get` reads a concurrent map of its own: no lock, no allocation, about 30 ns, with any key that is equivalent to the
 //! stored one. moka keeps the same keys for the bounds alone, and takes out of the map what it evicts. Absent on
@@ -36,7 +38,7 @@ pub struct Bounds {
 pub struct Kept<K, V> {
     shown: Arc<Shown<K, V>>,
     /// Every key of `shown`, and of each the stamp of the value that is shown.
-    bounded: Cache<K, Mark>,
+    bounded: Cache<K, Mark, RandomState>,
     stamps: AtomicU64,
 }
 
@@ -63,7 +65,7 @@ where
     /// An empty store.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        let shown: Arc<Shown<K, V>> = Arc::default();
+        let shown: Arc<Shown<K, V>> = Arc::new(papaya::HashMap::with_hasher(RandomState::default()));
         let evicted_from = Arc::clone(&shown);
         let builder = Cache::builder()
             .max_capacity(bounds.weight_max)
@@ -77,8 +79,8 @@ where
                 }
             });
         let bounded = match bounds.ttl {
-            Some(ttl) => builder.time_to_live(ttl).build(),
-            None => builder.build(),
+            Some(ttl) => builder.time_to_live(ttl).build_with_hasher(RandomState::default()),
+            None => builder.build_with_hasher(RandomState::default()),
         };
         Self { shown, bounded, stamps: AtomicU64::new(0) }
     }
@@ -108,6 +110,29 @@ where
             self.shown.pin().insert(key, Stamped { stamp, value });
             Mark { stamp, weight }
         });
+    }
+
+    /// Puts a value at a key where none stands, or reads the one that does: of many who come at once, one puts, and all
+    /// others read what it put.
+    pub fn insert_if_absent<R>(
+        &self,
+        key: K,
+        value: V,
+        weight: u32,
+        read: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
+        let mut there = None;
+        self.bounded.entry(key.clone()).and_upsert_with(|mark| {
+            let shown = self.shown.pin();
+            if let (Some(mark), Some(kept)) = (mark, shown.get(&key)) {
+                there = Some(read(&kept.value));
+                return mark.into_value();
+            }
+            let stamp = self.stamps.fetch_add(1, Ordering::Relaxed);
+            shown.insert(key, Stamped { stamp, value });
+            Mark { stamp, weight }
+        });
+        there
     }
 
     /// Takes out what stands at a key.
@@ -154,6 +179,31 @@ mod tests {
 
     fn read(store: &Kept<String, u32>, key: &str) -> Option<u32> {
         store.get(key, |value| *value)
+    }
+
+    #[test]
+    fn of_many_who_come_at_once_one_puts() {
+        let store = kept(1000);
+        let put = |value: u32| store.insert_if_absent("film".to_owned(), value, 1, |there| *there);
+        assert_eq!((put(1), put(2), read(&store, "film")), (None, Some(1), Some(1)));
+        store.remove("film");
+        assert_eq!((put(3), read(&store, "film")), (None, Some(3)));
+        let all = kept(1000);
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|thread| {
+                    let all = &all;
+                    scope.spawn(move || {
+                        let puts = (0..500).filter(|key: &u32| {
+                            all.insert_if_absent(key.to_string(), thread, 1, |_| ()).is_none()
+                        });
+                        puts.count()
+                    })
+                })
+                .collect();
+            let puts: usize = threads.into_iter().map(|thread| thread.join().expect("no panic")).sum();
+            assert_eq!(puts, 500);
+        });
     }
 
     #[test]

@@ -148,11 +148,16 @@ impl Presence {
         if let Some(entry) = self.find(key) {
             return entry;
         }
-        // Of two that come at once, the second one's stays: a question more, and nothing lost.
         let entry = Arc::new(Entry::new(key.into()));
         let film = Remembered { known: Known::default(), due_ms: NEVER, entry: Arc::clone(&entry) };
-        self.lacking.insert(Arc::clone(&entry.key), film, 1);
-        entry
+        let there =
+            self.lacking.insert_if_absent(Arc::clone(&entry.key), film, 1, |film| Arc::clone(&film.entry));
+        if let Some(held) = self.held.get(key, |film| Arc::clone(&film.entry)) {
+            // Somebody found a holder meanwhile, and the film moved.
+            self.lacking.remove(key);
+            return held;
+        }
+        there.unwrap_or(entry)
     }
 
     /// What is known of a film, if anything is.

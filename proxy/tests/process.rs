@@ -27,6 +27,7 @@ fn config(listen: &str, more: &str) -> String {
     )
 }
 
+const EVENTS_TOKEN: &str = "told-by-the-nodes-1";
 const FREE: &str = "http = [\"127.0.0.1:0\", \"127.0.0.2:0\"]\nadmin = \"127.0.0.1:0\"";
 
 struct Process {
@@ -188,12 +189,53 @@ fn a_taken_port_is_told_with_its_key() {
         (format!("http = [\"127.0.0.1:0\", \"{at}\"]\nadmin = \"127.0.0.1:0\""), "listen.http[1]"),
         (format!("http = \"{at}\"\nadmin = \"127.0.0.1:0\""), "listen.http"),
         (format!("http = \"127.0.0.1:0\"\nadmin = \"{at}\""), "listen.admin"),
+        (format!("{FREE}\nevents = \"{at}\""), "listen.events"),
     ] {
-        let (exit, _, stderr) = run(&config(&listen, ""), None).ended();
+        let (_folder, presence) = events_token();
+        let (exit, _, stderr) = run(&config(&listen, &presence), None).ended();
         assert_eq!(exit.code(), Some(1), "{stderr:?}");
         let said = format!("{key}: cannot listen on {at}: ");
         assert!(stderr.iter().any(|line| line.contains(&said)), "no {said:?} in {stderr:?}");
     }
+}
+
+/// A token in a file, and the table that names it.
+fn events_token() -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, format!("{EVENTS_TOKEN}\n")).unwrap();
+    let table = format!("[presence]\nevents_token_file = \"{}\"\n", file.display());
+    (folder, table)
+}
+
+/// The status of a webhook without records.
+fn tell(at: SocketAddr) -> u16 {
+    let mut stream = connect(at);
+    let body = "{\"Records\":[]}";
+    let head = format!(
+        "POST /api/v1/events HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {EVENTS_TOKEN}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    status(&mut stream)
+}
+
+#[test]
+fn bucket_events_come_to_the_admin_listener_or_to_their_own() {
+    let (_folder, presence) = events_token();
+    let shared = run(&config(FREE, &presence), None);
+    assert_eq!(tell(shared.listens("operators")), 204);
+    shared.signal("TERM");
+    assert_eq!(shared.ended().0.code(), Some(0));
+
+    let apart = run(&config(&format!("{FREE}\nevents = \"127.0.0.1:0\""), &presence), None);
+    let (operators, events) = (apart.listens("operators"), apart.listens("bucket events"));
+    assert_eq!((tell(operators), tell(events)), (404, 204));
+    assert_eq!(get(events, "/livez"), 404, "nothing else is there");
+    apart.signal("TERM");
+    let (exit, _, stderr) = apart.ended();
+    assert_eq!(exit.code(), Some(0));
+    assert!(!stderr.iter().any(|line| line.contains(EVENTS_TOKEN)), "{stderr:?}");
 }
 
 #[test]

@@ -1,22 +1,23 @@
 //! From one request to its answer: faults, health pages, slots, signature, then
-//! the object itself (`objects.rs`) and the headers `MinIO` puts on everything.
+//! the object itself (`objects.rs`) and the headers the store puts on everything.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, RANGE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, RANGE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use md5::{Digest, Md5};
 
-use crate::auth::Verifier;
+use crate::auth::{Verifier, parameter};
 use crate::body::NodeBody;
 use crate::content::{Content, hex};
 use crate::faults::{self, Picked};
 use crate::inner::{Call, Health, Inner, Slot};
 use crate::locked;
+use crate::manners::{self, Manners};
 use crate::objects;
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 use crate::select::http_date;
 use crate::target::Target;
 use crate::wire::Script;
@@ -47,8 +48,11 @@ impl Reply {
         Self { status, headers: HeaderMap::new(), content, offset: 0, length: 0 }
     }
 
-    fn refused(refusal: &Refusal, asked: &Asked) -> Self {
-        let (parts, body) = refusal.answer(&asked.method, asked.uri.path()).into_parts();
+    fn refused(refusal: &Refusal, asked: &Asked, manners: Manners) -> Self {
+        let (mut parts, body) = refusal.answer(&asked.method, asked.uri.path()).into_parts();
+        if !manners.names_errors_of_head() {
+            refusal::unname(&mut parts.headers);
+        }
         let content = Content::Bytes(body.into());
         let length = content.size();
         Self { status: parts.status, headers: parts.headers, content, offset: 0, length }
@@ -66,7 +70,7 @@ pub(crate) async fn answer(
     script: Arc<Script>,
     request: Request<Incoming>,
 ) -> Result<Response<NodeBody>, HungUp> {
-    let asked = Asked::of(&request, inner.domain.as_deref());
+    let asked = Asked::of(&request, &inner);
     let slot = if asked.target == Target::Health { Slot::Free } else { Slot::Takes };
     let call = Call::start(&inner, inner.log.arrived(&request), slot);
     let picked = inner.faults.pick(faults::Request {
@@ -89,7 +93,7 @@ pub(crate) async fn answer(
     let result = reply(&inner, &verifier, &asked, &picked, &call, request).await;
     let (mut reply, error) = match result {
         Ok(reply) => (reply, None),
-        Err(refusal) => (Reply::refused(&refusal, &asked), Some(refusal.code)),
+        Err(refusal) => (Reply::refused(&refusal, &asked, inner.manners), Some(refusal.code)),
     };
     dress(&mut reply.headers, &inner, &asked, &call);
     call.answered(reply.status.as_u16(), error.as_deref());
@@ -104,13 +108,18 @@ pub(crate) async fn answer(
 }
 
 impl Asked {
-    fn of(request: &Request<Incoming>, domain: Option<&str>) -> Self {
+    fn of(request: &Request<Incoming>, inner: &Inner) -> Self {
         let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
-            target: Target::of(host, request.uri().path(), domain),
+            target: Target::of(
+                host,
+                request.uri().path(),
+                inner.domain.as_deref(),
+                inner.manners.health_pages(),
+            ),
         }
     }
 }
@@ -137,6 +146,7 @@ async fn reply(
     if asked.method == Method::OPTIONS && asked.headers.contains_key(ORIGIN) {
         return Ok(preflight());
     }
+    inner.manners.judge(&asked.headers, &signed_headers(asked))?;
     let outcome = verifier.verify(inner.now(), inner.skewed(), request).await;
     call.verified(outcome.is_ok());
     objects::reply(inner, asked, picked, call, outcome?)
@@ -166,19 +176,19 @@ fn preflight() -> Reply {
     reply
 }
 
-/// What every answer of `MinIO` carries, and a front door should not pass on.
+/// The list of signed headers, of the header or of the link.
+fn signed_headers(asked: &Asked) -> String {
+    let of_header = || {
+        let (_, rest) = asked.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once("SignedHeaders=")?;
+        Some(rest.split([',', ' ']).next()?.to_owned())
+    };
+    parameter(&asked.uri, "X-Amz-SignedHeaders").or_else(of_header).unwrap_or_default()
+}
+
+/// What every answer of the store carries, and a front door should not pass on.
 fn dress(headers: &mut HeaderMap, inner: &Inner, asked: &Asked, call: &Call) {
-    const ALWAYS: [(&str, &str); 6] = [
-        ("server", "MinIO"),
-        ("strict-transport-security", "max-age=31536000; includeSubDomains"),
-        ("vary", "Origin"),
-        ("x-content-type-options", "nosniff"),
-        ("x-xss-protection", "1; mode=block"),
-        ("accept-ranges", "bytes"),
-    ];
-    for (name, value) in ALWAYS {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    manners::insert_all(headers, &[("accept-ranges", "bytes")]);
+    manners::insert_all(headers, inner.manners.headers());
     headers.append("vary", HeaderValue::from_static("Accept-Encoding"));
     let now = inner.now();
     let mut insert = |name: &'static str, value: String| {
@@ -191,7 +201,7 @@ fn dress(headers: &mut HeaderMap, inner: &Inner, asked: &Asked, call: &Call) {
     let id = hex(&Md5::digest(format!("{} {now}", asked.uri)));
     insert("x-amz-request-id", id[..16].to_uppercase());
     insert("x-amz-id-2", hex(&Md5::digest(&inner.name)).repeat(2));
-    if let Some((limit, remaining)) = call.slots() {
+    if let Some((limit, remaining)) = call.slots().filter(|_| inner.manners.tells_load()) {
         insert("x-ratelimit-limit", limit.to_string());
         insert("x-ratelimit-remaining", remaining.to_string());
     }

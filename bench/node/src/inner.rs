@@ -21,6 +21,7 @@ use crate::content::hex;
 use crate::faults::Faults;
 use crate::locked;
 use crate::log::Log;
+use crate::manners::Manners;
 use crate::replicate::Link;
 use crate::store::{Film, Replication, Store, Version};
 use crate::wire::{Script, Serving};
@@ -53,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) addr: SocketAddr,
     pub(crate) domain: Option<String>,
     pub(crate) write_timeout: Duration,
+    pub(crate) manners: Manners,
     pub(crate) store: Mutex<Store>,
     pub(crate) keys: Keys,
     pub(crate) faults: Faults,

@@ -1,6 +1,6 @@
 //! An in-memory S3 node with fault switches, for watchgate's demo and hermetic tests.
 //!
-//! It answers as `MinIO` does to a film front door, verifies every signature by a
+//! It answers as `MinIO` or another store does to a film front door, verifies every signature by a
 //! verifier of its own, and misbehaves on command, down to the TCP connection.
 //! Deliberately absent: lists, multipart uploads, TLS, disks. Never part of a gate.
 
@@ -12,6 +12,7 @@ mod control;
 mod faults;
 mod inner;
 mod log;
+mod manners;
 mod node;
 mod objects;
 mod refusal;
@@ -29,6 +30,7 @@ pub use content::{Content, first_wrong_byte, generate, generated_byte};
 pub use faults::{Cut, Fault, Faults, Rule, Scope};
 pub use inner::{Health, Stored};
 pub use log::{Counts, Seen};
+pub use manners::Manners;
 pub use node::{Builder, Node, NodeError, Put};
 pub use replicate::Lag;
 pub use store::Versioning;

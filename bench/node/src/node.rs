@@ -19,6 +19,7 @@ use crate::content::Content;
 use crate::faults::{Cut, Faults};
 use crate::inner::{Health, Inner, Stored};
 use crate::log::{Counts, Log, Seen};
+use crate::manners::Manners;
 use crate::replicate::{Lag, Link};
 use crate::store::{Film, Lookup, Replication, Store, Versioning};
 use crate::wire::Serving;
@@ -65,6 +66,7 @@ pub struct Builder {
     slots: usize,
     versioning: Versioning,
     write_timeout: Duration,
+    manners: Manners,
 }
 
 impl Builder {
@@ -111,6 +113,11 @@ impl Builder {
         Self { versioning, ..self }
     }
 
+    /// The store that it answers like; `MinIO` by default.
+    pub fn manners(self, manners: Manners) -> Self {
+        Self { manners, ..self }
+    }
+
     /// How long a reader that takes nothing is kept; 30 s by default, as `MinIO` does.
     pub fn write_timeout(self, write_timeout: Duration) -> Self {
         Self { write_timeout, ..self }
@@ -124,7 +131,7 @@ impl Builder {
         let failed = |addr| move |source| NodeError::Listen { addr, source };
         let reserved = server::bound(self.address).map_err(failed(self.address))?;
         let addr = reserved.local_addr().map_err(failed(self.address))?;
-        let mut store = Store::new(self.versioning);
+        let mut store = Store::new(self.manners.versioning(self.versioning));
         for bucket in &self.buckets {
             store.add_bucket(bucket);
         }
@@ -133,6 +140,7 @@ impl Builder {
             addr,
             domain: self.domain,
             write_timeout: self.write_timeout,
+            manners: self.manners,
             store: Mutex::new(store),
             keys: self.keys,
             faults: Faults::default(),
@@ -218,6 +226,7 @@ impl Node {
             slots: SLOTS,
             versioning: Versioning::On,
             write_timeout: WRITE_TIMEOUT,
+            manners: Manners::default(),
         }
     }
 

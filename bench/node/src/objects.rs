@@ -50,7 +50,8 @@ pub(crate) fn reply(
         }
         (&Method::HEAD, Target::Bucket(_)) => Err(Refusal::no_such_bucket()),
         (&Method::GET | &Method::HEAD, Target::Object { bucket, key }) => {
-            if verified.policy == Policy::NoGetObject {
+            let needs_more = version_id.is_some() && !inner.manners.reads_versions_as_objects();
+            if verified.policy == Policy::NoGetObject || needs_more && verified.policy != Policy::All {
                 return Err(Refusal::access_denied());
             }
             let found = find(inner, asked, call, bucket, key, version_id.as_deref());
@@ -82,7 +83,8 @@ fn find(
     version_id: Option<&str>,
 ) -> Lookup {
     let here = locked(&inner.store).lookup(bucket, key, version_id);
-    if !matches!(here, Lookup::NoKey | Lookup::NoVersion) || asked.headers.contains_key(NO_PROXY) {
+    let asks_peers = inner.manners.fetches_from_peers() && !asked.headers.contains_key(NO_PROXY);
+    if !asks_peers || !matches!(here, Lookup::NoKey | Lookup::NoVersion) {
         return here;
     }
     let peers: Vec<Arc<Inner>> = locked(&inner.links).iter().filter_map(Link::peer).collect();

@@ -16,6 +16,12 @@ pub(crate) const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-minio-error-code");
 const ERROR_DESC: HeaderName = HeaderName::from_static("x-minio-error-desc");
 
+/// Takes the words for HEAD away, which only `MinIO` has.
+pub(crate) fn unname(headers: &mut HeaderMap) {
+    headers.remove(ERROR_CODE);
+    headers.remove(ERROR_DESC);
+}
+
 /// An S3 error on its way to the client.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {

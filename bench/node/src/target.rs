@@ -7,7 +7,7 @@ use crate::faults::Scope;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// A health page of `MinIO`, `SeaweedFS` or Garage.
+    /// One of the pages that tell whether the node is well.
     Health,
     /// The list of buckets, which the node does not give.
     Root,
@@ -20,20 +20,10 @@ pub(crate) enum Target {
     Unreadable,
 }
 
-const HEALTH_PAGES: [&str; 7] = [
-    "/minio/health/live",
-    "/minio/health/ready",
-    "/minio/health/cluster",
-    "/minio/health/cluster/read",
-    "/healthz",
-    "/health",
-    "/health/ready",
-];
-
 impl Target {
-    pub(crate) fn of(host: Option<&str>, path: &str, domain: Option<&str>) -> Self {
+    pub(crate) fn of(host: Option<&str>, path: &str, domain: Option<&str>, health_pages: &[&str]) -> Self {
         let bucket = domain.zip(host).and_then(|(domain, host)| bucket_of_host(host, domain));
-        if bucket.is_none() && HEALTH_PAGES.contains(&path) {
+        if bucket.is_none() && health_pages.contains(&path) {
             return Self::Health;
         }
         let Some(path) = percent_decoded(path.strip_prefix('/').unwrap_or(path)) else {
@@ -99,7 +89,7 @@ mod tests {
     use super::*;
 
     fn check(host: &str, path: &str, want: &str) {
-        let got = match Target::of(Some(host), path, Some("s3.test")) {
+        let got = match Target::of(Some(host), path, Some("s3.test"), &["/healthz", "/health"]) {
             Target::Object { bucket, key } => format!("{bucket} {key}"),
             other => format!("{other:?}"),
         };
@@ -119,7 +109,7 @@ mod tests {
         check("movies.s3.test", "/a/b.mp4", "movies a/b.mp4");
         check("movies.s3.test:9000", "/", "Bucket(\"movies\")");
         check("s3.test", "/movies/a", "movies a");
-        check("127.0.0.1", "/minio/health/cluster/read", "Health");
+        check("127.0.0.1", "/minio/health/live", "minio health/live");
         check("127.0.0.1", "/healthz", "Health");
         check("movies.s3.test", "/health", "movies health");
     }

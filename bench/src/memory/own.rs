@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::Failure;
-use crate::process::read;
+use crate::process::{kib, read};
 
 /// Memory of one process at one moment, or its growth between two; in KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -33,11 +33,7 @@ impl Own {
 }
 
 fn parsed(rollup: &str) -> Option<Own> {
-    let of = |field: &str| {
-        let line = rollup.lines().find_map(|line| line.strip_prefix(field))?;
-        line.trim().strip_suffix("kB")?.trim_end().parse().ok()
-    };
-    Some(Own { private_dirty: of("Private_Dirty:")?, resident: of("Rss:")? })
+    Some(Own { private_dirty: kib(rollup, "Private_Dirty:")?, resident: kib(rollup, "Rss:")? })
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 //! A request looks as a player sends it through a load balancer that adds the viewer's address. Every server that is
 //! measured gets the same bytes, whether it reads them or not.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 
 use crate::random::Random;
+use crate::viewer::request;
 
 /// Films in the library.
 pub(super) const FILMS: usize = 20_000;
@@ -24,17 +24,13 @@ impl Requests {
     /// Draws pairs of a film and one of these viewers.
     pub(super) fn draw(viewers: &[IpAddr]) -> Self {
         let mut random = Random::new(4);
-        let films: Vec<String> = (0..FILMS).map(|_| uuid(&mut random)).collect();
+        let films: Vec<String> = (0..FILMS).map(|_| random.uuid()).collect();
         let (mut bytes, mut ends) = (String::new(), Vec::with_capacity(PAIRS));
         for _ in 0..PAIRS {
             let film = &films[random.below(films.len())];
             let viewer = viewers[random.below(viewers.len())];
-            // Writing to a String does not fail.
-            let _ = write!(
-                bytes,
-                "GET /watch/{film} HTTP/1.1\r\nHost: films.example\r\nUser-Agent: VLC/3.0.21 LibVLC/3.0.21\r\n\
-                 Accept: */*\r\nX-Forwarded-For: {viewer}\r\n\r\n"
-            );
+            let forwarded = format!("X-Forwarded-For: {viewer}\r\n");
+            bytes.push_str(&request(&format!("/watch/{film}"), &forwarded));
             ends.push(bytes.len());
         }
         Self { bytes, ends }
@@ -51,19 +47,6 @@ impl Requests {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.bytes.as_bytes()[start..self.ends[index]]
     }
-}
-
-/// Version 4, by RFC 9562.
-fn uuid(random: &mut Random) -> String {
-    let (high, low) = (random.next(), random.next());
-    let version = high & 0xfff | 0x4000;
-    let variant = low >> 48 & 0x3fff | 0x8000;
-    format!(
-        "{:08x}-{:04x}-{version:04x}-{variant:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        low & 0xffff_ffff_ffff
-    )
 }
 
 #[cfg(test)]
@@ -86,16 +69,5 @@ mod tests {
         // 100,000 throws leave 0.7 % of 20,000 films out.
         assert!(lines.len() > FILMS * 98 / 100, "{} films", lines.len());
         assert_eq!(requests.at(0), requests.at(requests.count()));
-    }
-
-    #[test]
-    fn uuids_are_well_formed() {
-        let mut random = Random::new(5);
-        for _ in 0..100 {
-            let uuid = uuid(&mut random);
-            let lengths: Vec<usize> = uuid.split('-').map(str::len).collect();
-            assert_eq!(lengths, [8, 4, 4, 4, 12], "{uuid}");
-            assert!(uuid[14..].starts_with('4') && "89ab".contains(&uuid[19..20]), "{uuid}");
-        }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use pingora::Result;
 use pingora::http::RequestHeader;
+use watchgate_config::Profile;
 
 use super::Gate;
 use super::choose::{Among, Chooser};
@@ -145,7 +146,9 @@ impl<'a> Linking<'a> {
         let node = &snapshot.fleet.nodes[winner.node];
         let film = version.map(|version| &version.film);
         let time = link_time_at(snapshot, self.arrival.unix_ms, film.map(|film| film.size));
-        let pinned = film.filter(|_| snapshot.config.stream.pin_version);
+        // AWS S3 wants `s3:GetObjectVersion` for any id, and who follows a link has nobody to ask again without.
+        let may_pin = snapshot.config.stream.pin_version && node.config.profile != Profile::S3;
+        let pinned = film.filter(|_| may_pin);
         let version_id = pinned.and_then(|film| film.version_id.as_deref());
         let url = sign_link(snapshot, node, &wanted.key, version_id, wanted.method, time);
         let link = redirect::Link {

@@ -146,16 +146,18 @@ impl Cluster {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.mc);
+        command.args(["--quiet", "--no-color"]).args(args).envs(self.environment());
         command
-            .arg("--config-dir")
-            .arg(self.folder.path().join("mc"))
-            .args(["--quiet", "--no-color"])
-            .args(args);
-        for (number, node) in self.nodes.iter().enumerate() {
+    }
+
+    /// What tells `mc` where the nodes are.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        let hosts = self.nodes.iter().enumerate().map(|(number, node)| {
             let host = format!("http://{}:{}@127.0.0.1:{}", ROOT.0, ROOT.1, node.port);
-            command.env(format!("MC_HOST_n{number}"), host);
-        }
-        command
+            (format!("MC_HOST_n{number}"), host)
+        });
+        let folder = self.folder.path().join("mc").display().to_string();
+        hosts.chain([("MC_CONFIG_DIR".to_owned(), folder)]).collect()
     }
 
     /// Runs `mc`, for which node 0 is `n0` and so on; gives what it printed.

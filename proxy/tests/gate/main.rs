@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod choice;
+mod events;
 mod foreign;
 #[path = "../common/gates.rs"]
 mod gates;

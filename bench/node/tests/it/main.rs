@@ -8,6 +8,7 @@
 mod client;
 mod control;
 mod faults;
+mod manners;
 mod objects;
 mod replication;
 mod signing;

@@ -207,7 +207,7 @@ async fn slots_run_out() {
 #[tokio::test]
 async fn health_pages_and_their_lies() {
     let node = node("ams").await;
-    for page in ["/minio/health/live", "/minio/health/cluster/read", "/healthz", "/health"] {
+    for page in ["/minio/health/live", "/minio/health/ready", "/minio/health/cluster/read"] {
         for (health, want) in [
             (Health::Up, (200, None)),
             (Health::Down, (503, None)),

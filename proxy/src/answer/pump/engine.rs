@@ -109,9 +109,10 @@ impl Engine {
     pub(super) async fn open(&self, order: &Order) -> Result<Opened, Failure> {
         self.hedges.earn();
         let opened = open::open(&self.connector, &self.clock, order).await;
-        // A store that cannot read the other's ids may say so by 400.
-        let is_unknown = matches!(opened, Err(Failure::Absent | Failure::Lie(Lie::Status)));
-        if !order.is_pinned() || !is_unknown {
+        // A store that cannot read the other's ids may say so by 400; AWS S3 wants `s3:GetObjectVersion` for any id.
+        let is_refused =
+            matches!(opened, Err(Failure::Absent | Failure::Forbidden | Failure::Lie(Lie::Status)));
+        if !order.is_pinned() || !is_refused {
             return opened;
         }
         // Copies that were not made by replication have versions of their own; their tag says whether they are equal.
