@@ -167,11 +167,7 @@ impl NodeFamilies {
                 "Films that the node failed and that went on elsewhere, or later, or not at all, by why.",
                 &["from", "reason"],
             )?,
-            checks: counters(
-                "watchgate_presence_checks_total",
-                "Questions whether the node holds a film, by its answer.",
-                &["node", "result"],
-            )?,
+            checks: checks(registry)?,
         })
     }
 
@@ -226,6 +222,12 @@ impl LiveMetrics {
         let counters = Trouble::ALL.iter().zip(&self.troubles);
         counters.filter(|(known, _)| **known == trouble).for_each(|(_, counter)| counter.inc());
     }
+}
+
+fn checks(registry: &Registry) -> prometheus::Result<IntCounterVec> {
+    let about = "Questions whether the node holds a film, by its answer.";
+    let opts = Opts::new("watchgate_presence_checks_total", about);
+    registered(registry, IntCounterVec::new(opts, &["node", "result"])?)
 }
 
 fn first_bytes(registry: &Registry) -> prometheus::Result<HistogramVec> {

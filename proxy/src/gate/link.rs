@@ -146,9 +146,7 @@ impl<'a> Linking<'a> {
         let node = &snapshot.fleet.nodes[winner.node];
         let film = version.map(|version| &version.film);
         let time = link_time_at(snapshot, self.arrival.unix_ms, film.map(|film| film.size));
-        // AWS S3 wants `s3:GetObjectVersion` for any id, and who follows a link has nobody to ask again without.
-        let may_pin = snapshot.config.stream.pin_version && node.config.profile != Profile::S3;
-        let pinned = film.filter(|_| may_pin);
+        let pinned = film.filter(|_| snapshot.config.stream.pin_version && may_pin(node));
         let version_id = pinned.and_then(|film| film.version_id.as_deref());
         let url = sign_link(snapshot, node, &wanted.key, version_id, wanted.method, time);
         let link = redirect::Link {
@@ -191,6 +189,12 @@ impl<'a> Linking<'a> {
     fn asking(&self) -> Asking<'a> {
         self.arrival.asking(self.snapshot, self.fields, self.wanted.method == Method::Head)
     }
+}
+
+/// AWS S3 and Ceph want `s3:GetObjectVersion` for any version's id, and who follows a link has nobody to ask again
+/// without it.
+fn may_pin(node: &Node) -> bool {
+    !matches!(node.config.profile, Profile::S3 | Profile::Ceph)
 }
 
 fn link_time_at(snapshot: &Snapshot, unix_ms: u64, size: Option<u64>) -> LinkTime {
