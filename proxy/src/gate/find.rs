@@ -18,7 +18,7 @@ use super::serve::Size;
 use crate::answer::pump::Engine;
 use crate::clock::Clock;
 use crate::decide::health::State;
-use crate::decide::presence::{Breadth, GRACE_MS, Next, Version, next};
+use crate::decide::presence::{Breadth, GRACE_MS, Next, Standing, Version, next};
 use crate::decide::resume::{Failure, NoFilm, Word, no_film};
 use crate::presence::{Entry, Presence};
 use crate::state::Snapshot;
@@ -167,9 +167,12 @@ impl Finder {
     /// Something happened to the film: whatever its nodes said may be over.
     pub(super) fn ask_again(self: &Arc<Self>, snapshot: &Arc<Snapshot>, key: &str) {
         let Some(entry) = self.presence.find(key) else { return };
-        let nodes: Vec<usize> = entry.known().words().iter().map(|word| word.node as usize).collect();
-        for node in nodes {
-            self.ask(snapshot, &entry, node, Cause::Event);
+        let known = entry.known();
+        for node in 0..snapshot.fleet.nodes.len() {
+            // An answer that is on its way may be older than the event.
+            if known.word(node).is_some() || entry.is_asking(node) {
+                self.ask(snapshot, &entry, node, Cause::Event);
+            }
         }
     }
 
@@ -219,7 +222,12 @@ impl Finder {
             return;
         }
         // It may have answered since somebody found that it had not.
-        if cause == Cause::Gap && entry.known().word(node).is_some() && !entry.end(node) {
+        let has_answered = match cause {
+            Cause::Viewer => self.standing(entry, node) != Standing::Unknown,
+            Cause::Gap => entry.known().word(node).is_some(),
+            Cause::Age | Cause::Event => false,
+        };
+        if has_answered && !entry.end(node) {
             return;
         }
         let (finder, snapshot, entry) = (Arc::clone(self), Arc::clone(snapshot), Arc::clone(entry));
@@ -233,6 +241,10 @@ impl Finder {
                 }
             }
         });
+    }
+
+    fn standing(&self, entry: &Entry, node: usize) -> Standing {
+        entry.known().standing(node, self.clock.now_ms(), self.presence.times())
     }
 
     async fn look(
