@@ -121,7 +121,8 @@ pub struct Held<'a> {
 pub enum Unknown {
     /// It may be chosen: somebody will ask it before a viewer is sent there.
     Taken,
-    /// It may be chosen, and so may one that did not answer: the viewer's own request will ask it.
+    /// It may be chosen, and so may one that did not answer: the viewer's own request will ask it. Not so one that was
+    /// behind when it spoke last: it would serve what it has.
     Tried,
     /// It may not.
     Passed,
@@ -135,7 +136,10 @@ impl Held<'_> {
         let ask = |known: &Known| known.standing(node, now_ms, self.times);
         match (self.known.map_or(Standing::Unknown, ask), self.unknown) {
             (Standing::Lacks(dropped @ (Dropped::Absent | Dropped::Forbidden)), _) => Some(dropped),
-            (_, Unknown::Running) | (Standing::Lacks(Dropped::Unanswered), Unknown::Tried) => None,
+            (_, Unknown::Running) => None,
+            (Standing::Unknown | Standing::Lacks(Dropped::Unanswered), Unknown::Tried) => {
+                self.known.and_then(|known| known.was_behind(node))
+            }
             (Standing::Lacks(dropped), _) => Some(dropped),
             (Standing::Unknown, Unknown::Passed) => Some(Dropped::Unanswered),
             (Standing::Unknown | Standing::Holds, _) => None,

@@ -127,18 +127,14 @@ impl Known {
         let Some(word) = self.word(node) else { return Standing::Unknown };
         let lacks = match &word.said {
             Said::Holds(_) if word.heard.is_within(now_ms, times.positive_ms) => {
-                match (self.gone, word.is_newest) {
-                    (true, _) => Some(Dropped::Deleted),
-                    (false, true) => return Standing::Holds,
-                    (false, false) => Some(Dropped::StaleVersion),
+                match self.was_behind(node) {
+                    None => return Standing::Holds,
+                    behind => behind,
                 }
             }
             Said::Nothing | Said::Holds(_) => None,
             Said::Lacks(_) | Said::Deleted { .. } => {
-                let is_held = self.newest.is_some();
-                let believed_ms = if is_held { times.positive_ms } else { times.negative_ms };
-                let is_fresh = word.heard.is_within(now_ms, believed_ms);
-                is_fresh.then(|| word.dropped())
+                word.heard.is_within(now_ms, self.denial_ms(times)).then(|| word.dropped())
             }
         };
         match lacks {
@@ -150,19 +146,44 @@ impl Known {
         }
     }
 
-    /// What a node said that bears on whether there is such a film, for those who have to give up: its word on the film
-    /// if it is fresh, else how it failed.
+    /// Why a node that holds the film by its own last word, however old, is no good for it: it held another version than
+    /// the newest, or what was deleted. Until it is asked again it has to be taken for one that does so still.
     #[must_use]
-    pub fn said(&self, node: usize, now_ms: u64, times: Times) -> Option<Failure> {
+    pub fn was_behind(&self, node: usize) -> Option<Dropped> {
+        self.behind(self.word(node)?)
+    }
+
+    /// What a node said that bears on whether there is such a film, for those who have to give up: its word on the film
+    /// if it is believed, else how it failed.
+    ///
+    /// `since_ms`: when the viewer came. What was believed then, and what was heard since, counts however long the viewer
+    /// had to wait for others.
+    #[must_use]
+    pub fn said(&self, node: usize, since_ms: u64, times: Times) -> Option<Failure> {
         let word = self.word(node)?;
-        let fresh = word.heard.is_within(now_ms, times.negative_ms.max(1));
+        // As exact as words are.
+        let since_ms = Tick::at(since_ms).ms();
+        let is_believed = |ms| word.heard.is_within(since_ms, ms);
         match &word.said {
-            Said::Lacks(failure) if fresh => Some(*failure),
-            Said::Deleted { .. } if fresh => Some(Failure::Deleted),
+            Said::Lacks(failure) if is_believed(self.denial_ms(times)) => Some(*failure),
+            Said::Deleted { .. } if is_believed(self.denial_ms(times)) => Some(Failure::Deleted),
             // Whoever holds what was deleted has not heard of it yet.
-            Said::Holds(_) if self.gone && fresh => Some(Failure::Deleted),
-            _ => word.failed.filter(|_| word.failed_at.is_within(now_ms, times.negative_ms.max(1))),
+            Said::Holds(_) if self.gone && is_believed(times.positive_ms) => Some(Failure::Deleted),
+            _ => word.failed.filter(|_| word.failed_at.is_within(since_ms, times.negative_ms)),
         }
+    }
+
+    fn behind(&self, word: &Word) -> Option<Dropped> {
+        match (&word.said, self.gone, word.is_newest) {
+            (Said::Holds(_), true, _) => Some(Dropped::Deleted),
+            (Said::Holds(_), false, false) => Some(Dropped::StaleVersion),
+            _ => None,
+        }
+    }
+
+    /// How long it is believed of a node that it has not got the film.
+    fn denial_ms(&self, times: Times) -> u64 {
+        if self.newest.is_some() { times.positive_ms } else { times.negative_ms }
     }
 
     /// Whether a node said not long ago that it holds exactly this: hearing it once more would tell nothing.

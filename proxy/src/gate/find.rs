@@ -18,7 +18,7 @@ use super::serve::Size;
 use crate::answer::pump::Engine;
 use crate::clock::Clock;
 use crate::decide::health::State;
-use crate::decide::presence::{Breadth, GRACE_MS, Next, Version, next};
+use crate::decide::presence::{Breadth, GRACE_MS, Next, Standing, Version, next};
 use crate::decide::resume::{Failure, NoFilm, Word, no_film};
 use crate::presence::{Entry, Presence};
 use crate::state::Snapshot;
@@ -167,9 +167,12 @@ impl Finder {
     /// Something happened to the film: whatever its nodes said may be over.
     pub(super) fn ask_again(self: &Arc<Self>, snapshot: &Arc<Snapshot>, key: &str) {
         let Some(entry) = self.presence.find(key) else { return };
-        let nodes: Vec<usize> = entry.known().words().iter().map(|word| word.node as usize).collect();
-        for node in nodes {
-            self.ask(snapshot, &entry, node, Cause::Event);
+        let known = entry.known();
+        for node in 0..snapshot.fleet.nodes.len() {
+            // An answer that is on its way may be older than the event.
+            if known.word(node).is_some() || entry.is_asking(node) {
+                self.ask(snapshot, &entry, node, Cause::Event);
+            }
         }
     }
 
@@ -185,11 +188,10 @@ impl Finder {
         tokio::time::timeout(within, self.unknown.acquire()).await.ok()?.ok()
     }
 
-    /// Why nobody holds a film, from what is known.
-    pub(super) fn no_film(&self, snapshot: &Snapshot, entry: Option<&Entry>) -> NoFilm {
-        let now_ms = self.clock.now_ms();
+    /// Why nobody holds a film, from what is known to a viewer who came at `since_ms` of the gate's clock.
+    pub(super) fn no_film(&self, snapshot: &Snapshot, entry: Option<&Entry>, since_ms: u64) -> NoFilm {
         let known = entry.map(Entry::known);
-        let said = |node| known.as_ref()?.said(node, now_ms, self.presence.times());
+        let said = |node| known.as_ref()?.said(node, since_ms, self.presence.times());
         let source = snapshot.fleet.source();
         let nodes = 0..snapshot.fleet.nodes.len();
         match no_film(nodes.map(|node| Word { is_source: source == Some(node), said: said(node) })) {
@@ -220,7 +222,12 @@ impl Finder {
             return;
         }
         // It may have answered since somebody found that it had not.
-        if cause == Cause::Gap && entry.known().word(node).is_some() && !entry.end(node) {
+        let has_answered = match cause {
+            Cause::Viewer => self.standing(entry, node) != Standing::Unknown,
+            Cause::Gap => entry.known().word(node).is_some(),
+            Cause::Age | Cause::Event => false,
+        };
+        if has_answered && !entry.end(node) {
             return;
         }
         let (finder, snapshot, entry) = (Arc::clone(self), Arc::clone(snapshot), Arc::clone(entry));
@@ -234,6 +241,10 @@ impl Finder {
                 }
             }
         });
+    }
+
+    fn standing(&self, entry: &Entry, node: usize) -> Standing {
+        entry.known().standing(node, self.clock.now_ms(), self.presence.times())
     }
 
     async fn look(

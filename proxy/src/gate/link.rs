@@ -65,13 +65,14 @@ pub(super) async fn answer_asked(
     let linking = Linking { gate, snapshot, fields: &head.headers, arrival, wanted };
     let Some(finder) = &gate.finder else { return linking.refused(Refusal::NotFound) };
     let entry = finder.presence.entry(&wanted.key);
+    let since_ms = gate.clock.now_ms();
     let asked = finder.find(snapshot, &linking.chooser(), &entry, wanted.size).await;
     finder.presence.count(if asked { Lookup::Miss } else { Lookup::Negative });
     if wanted.size == Size::Film && entry.is_held() {
         finder.fill(snapshot, &entry);
     }
     let known = entry.known();
-    linking.at_last(finder, &known, &entry)
+    linking.at_last(finder, &known, &entry, since_ms)
 }
 
 /// One request for a link.
@@ -120,6 +121,7 @@ impl<'a> Linking<'a> {
         finder: &Finder,
         known: &Known,
         entry: &crate::presence::Entry,
+        since_ms: u64,
     ) -> Result<(Answer, Told)> {
         let among = Among::holders(Some(known), self.gate.clock.now_ms());
         let (mut plan, from) = self.chooser().plan(among, 1);
@@ -131,7 +133,7 @@ impl<'a> Linking<'a> {
         match plan.winner() {
             Some(winner) => self.link(&plan, known.version(winner.node).map(|version| &**version)),
             None if plan.is_film_missing() => {
-                let why = finder.no_film(self.snapshot, Some(entry));
+                let why = finder.no_film(self.snapshot, Some(entry), since_ms);
                 self.refused(Refusal::NoFilm { why, retry_after_s: retry_after_s(self.snapshot) })
             }
             None => self.refused(self.no_node()),

@@ -51,7 +51,7 @@ pub(super) async fn film(
 ) -> Result<Outcome> {
     let key: Arc<str> = wanted.key.as_str().into();
     let chooser = Chooser { gate, snapshot, viewer: reached(arrival.viewer), film: wanted.film };
-    let usher = Usher { chooser, snapshot, key: &key };
+    let usher = Usher { chooser, snapshot, key: &key, since_ms: gate.clock.now_ms() };
     let mut pump = Pump::new(Show {
         engine,
         config: &snapshot.config.stream,

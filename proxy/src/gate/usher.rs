@@ -19,6 +19,8 @@ pub(super) struct Usher<'a> {
     pub(super) chooser: Chooser<'a>,
     pub(super) snapshot: &'a Arc<Snapshot>,
     pub(super) key: &'a Arc<str>,
+    /// When the viewer came, in milliseconds of the gate's clock.
+    pub(super) since_ms: u64,
 }
 
 /// What is known before a node is asked.
@@ -94,8 +96,7 @@ impl Guide for Usher<'_> {
 
     fn said(&self, node: usize) -> Option<Failure> {
         let finder = self.finder()?;
-        let now_ms = self.chooser.now_ms();
-        self.look(|known| known?.said(node, now_ms, finder.presence.times()))
+        self.look(|known| known?.said(node, self.since_ms, finder.presence.times()))
     }
 
     fn heard(&self, node: usize, heard: Result<(&Identity, Option<&str>), Failure>) {

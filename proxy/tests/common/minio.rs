@@ -33,6 +33,9 @@ pub(crate) fn tools(story: &str) -> Option<Tools> {
     Some(Tools { minio: found("minio", REQUIRED, story)?, mc: found("mc", REQUIRED, story)? })
 }
 
+/// Environment variables of a process, in addition to those that every node has.
+pub(crate) type Env<'a> = &'a [(&'a str, &'a str)];
+
 /// One MinIO server with a folder of its own.
 pub(crate) struct Minio {
     process: Running,
@@ -40,7 +43,7 @@ pub(crate) struct Minio {
     folder: PathBuf,
 }
 
-/// The first node replicates to all others.
+/// Nodes with the bucket `movies` each; the first one is the source of all others.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Minio>,
     folder: TempDir,
@@ -48,13 +51,14 @@ pub(crate) struct Cluster {
 }
 
 impl Minio {
-    fn start(minio: &Path, folder: PathBuf, port: u16) -> Self {
+    fn start(minio: &Path, folder: PathBuf, port: u16, env: Env<'_>) -> Self {
         let process = Command::new(minio)
             .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
             .arg(&folder)
             .envs([("MINIO_ROOT_USER", ROOT.0), ("MINIO_ROOT_PASSWORD", ROOT.1)])
             // CI_CD allows a folder on the root disk.
             .envs([("MINIO_BROWSER", "off"), ("MINIO_CI_CD", "1")])
+            .envs(env.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -95,33 +99,37 @@ impl Minio {
 }
 
 impl Cluster {
+    /// The first node replicates to all others.
     pub(crate) async fn start(tools: &Tools, count: usize) -> Self {
+        let cluster = Self::apart(tools, count, &[]).await;
+        for (number, node) in cluster.nodes.iter().enumerate().skip(1) {
+            cluster.replicate(number, &format!("127.0.0.1:{}", node.port));
+        }
+        cluster
+    }
+
+    /// Nothing is replicated yet. `env` is the source's.
+    pub(crate) async fn apart(tools: &Tools, count: usize, env: Env<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let nodes = (0..count)
-            .map(|node| Minio::start(&tools.minio, folder.path().join(format!("n{node}")), free_port()));
+        let nodes = (0..count).map(|node| {
+            let env = if node == 0 { env } else { &[] };
+            Minio::start(&tools.minio, folder.path().join(format!("n{node}")), free_port(), env)
+        });
         let cluster = Self { nodes: nodes.collect(), folder, mc: tools.mc.clone() };
         std::fs::write(cluster.folder.path().join("policy.json"), POLICY).expect("written");
         for (number, node) in cluster.nodes.iter().enumerate() {
             node.until_ready().await;
             cluster.set_up(number);
         }
-        for (number, node) in cluster.nodes.iter().enumerate().skip(1) {
-            let remote = format!("http://{}:{}@127.0.0.1:{}/movies", ROOT.0, ROOT.1, node.port);
-            let rules = "delete,delete-marker,existing-objects";
-            let priority = number.to_string();
-            cluster.mc(&[
-                "replicate",
-                "add",
-                "n0/movies",
-                "--remote-bucket",
-                &remote,
-                "--replicate",
-                rules,
-                "--priority",
-                &priority,
-            ]);
-        }
         cluster
+    }
+
+    /// From now on the source replicates to this node, which it reaches at `authority`.
+    pub(crate) fn replicate(&self, node: usize, authority: &str) {
+        let remote = format!("http://{}:{}@{authority}/movies", ROOT.0, ROOT.1);
+        let (what, priority) = ("delete,delete-marker,existing-objects", node.to_string());
+        let to = ["--remote-bucket", &remote, "--replicate", what, "--priority", &priority];
+        self.mc(&[&["replicate", "add", "n0/movies"][..], &to[..]].concat());
     }
 
     fn set_up(&self, node: usize) {
@@ -163,8 +171,13 @@ impl Cluster {
 
     /// Uploads to the source.
     pub(crate) fn put(&self, key: &str, bytes: &[u8]) {
+        self.put_at(0, key, bytes);
+    }
+
+    /// Uploads to one node.
+    pub(crate) fn put_at(&self, node: usize, key: &str, bytes: &[u8]) {
         let mut child = self
-            .command(&["pipe", &format!("n0/movies/{key}")])
+            .command(&["pipe", &format!("n{node}/movies/{key}")])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -185,7 +198,7 @@ impl Cluster {
     /// Starts a killed node again, on its port and with its films.
     pub(crate) async fn restart(&mut self, tools: &Tools, node: usize) {
         let (folder, port) = (self.nodes[node].folder.clone(), self.nodes[node].port);
-        self.nodes[node] = Minio::start(&tools.minio, folder, port);
+        self.nodes[node] = Minio::start(&tools.minio, folder, port, &[]);
         self.nodes[node].until_ready().await;
     }
 }

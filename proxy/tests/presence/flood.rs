@@ -14,7 +14,7 @@ async fn unknown_names_take_nothing_from_films_that_are_watched() {
         assert_eq!(gate.watch(SAO_PAULO).await.status, expected);
         let misses = gate.lookups("miss");
         for round in 0..12_u32 {
-            let names = (0..100_u32).map(|name| format!("/watch/{:08x}-d9cb-469f-a165-{:012x}", round, name));
+            let names = (0..100_u32).map(|name| format!("/watch/{round:08x}-d9cb-469f-a165-{name:012x}"));
             let (flooded, watched) = tokio::join!(gate.get_all(names), gate.watch(SAO_PAULO));
             assert!(flooded.iter().all(|got| got.status == 404), "{:?}", flooded[0]);
             assert_eq!(watched.status, expected);

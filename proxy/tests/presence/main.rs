@@ -9,6 +9,7 @@ mod deletions;
 mod flood;
 mod lag;
 mod memory;
+mod minio;
 mod refusals;
 mod support;
 mod versions;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use watchgate::decide::client::Scheme;
+use watchgate::gate::Ask;
 use watchgate_node::Lag;
 
 use crate::support::*;
@@ -60,4 +62,42 @@ async fn a_streamed_film_comes_from_the_newest_version_as_soon_as_it_is_known() 
     for _ in 0..20 {
         assert!(gate.watch(SAO_PAULO).await.body == film(2), "nobody goes back to the stale node");
     }
+}
+
+/// All words are too old, because nobody watched the film for a while.
+async fn until_words_are_old(gate: &TestGate) {
+    let ask = Ask {
+        film: FILM.parse().expect("a film"),
+        address: SAO_PAULO.parse().expect("an address"),
+        method: watchgate::decide::watch::Method::Get,
+        scheme: Scheme::Http,
+        mode: None,
+    };
+    eventually("all words are old", || {
+        let decision = gate.gate.explain(&ask);
+        decision.nodes.iter().all(|node| node.presence.as_ref().is_none_or(|word| word.age_s > 1.5))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamed_film_does_not_come_from_a_node_that_was_behind_when_it_spoke_last() {
+    let stage = Stage::bare().await.with_film().await;
+    let gate = up(&stage.setup().watch("mode = \"stream\"").extra(SHORT)).await;
+    assert!(gate.watch(SAO_PAULO).await.body == film(1));
+    stage.ams.set_lag(&stage.gru, Lag::Frozen);
+    stage.ams.put(KEY, film(2), "video/mp4").expect("the film");
+    gate.until_watched(SAO_PAULO, "the newest version is streamed", |got| got.body == film(2)).await;
+    until_words_are_old(&gate).await;
+    assert!(gate.watch(SAO_PAULO).await.body == film(2), "gru is nearer, and has the version before");
+    stage.ams.delete(KEY).expect("it was there");
+    gate.until_watched(SAO_PAULO, "it is gone", |got| got.status == 404).await;
+    until_words_are_old(&gate).await;
+    let gone = gate.watch(SAO_PAULO).await;
+    assert_eq!((gone.status, gone.problem()), (404, "deleted".to_owned()), "gru has a version of it");
+    stage.ams.set_lag(&stage.gru, Lag::After(Duration::ZERO));
+    stage.ams.put(KEY, film(3), "video/mp4").expect("the film");
+    let home = || stage.gru.seen().iter().filter(|seen| seen.method == "GET").count();
+    let before = home();
+    gate.until_watched(SAO_PAULO, "gru serves again", |got| got.body == film(3) && home() > before).await;
 }

@@ -88,6 +88,24 @@ fn the_newest_version_counts() {
 }
 
 #[test]
+fn who_was_behind_is_so_until_asked_again() {
+    let check = |heard: &[(usize, Result<Version, Failure>)], expected: [Option<Dropped>; 3]| {
+        let (known, _) = known(heard);
+        assert_eq!([0, 1, 2].map(|node| known.was_behind(node)), expected, "{heard:?}");
+    };
+    check(&[], [None; 3]);
+    check(&[(0, Ok(new())), (1, Ok(new())), (2, Err(Failure::Absent))], [None; 3]);
+    check(&[(0, Ok(new())), (1, Ok(old()))], [None, Some(Dropped::StaleVersion), None]);
+    check(
+        &[(0, Ok(new())), (1, Ok(old())), (1, Err(Failure::Busy))],
+        [None, Some(Dropped::StaleVersion), None],
+    );
+    check(&[(0, Ok(new())), (1, Ok(old())), (1, Ok(new()))], [None; 3]);
+    check(&[(1, Ok(old())), (0, Err(Failure::Deleted))], [None, Some(Dropped::Deleted), None]);
+    check(&[(1, Ok(old())), (0, Err(Failure::Deleted)), (0, Ok(old()))], [None; 3]);
+}
+
+#[test]
 fn a_deletion_counts_against_what_was_deleted() {
     let check = |heard: &[(usize, Result<Version, Failure>)], expected: [Standing; 3]| {
         let (known, now_ms) = known(heard);
@@ -165,7 +183,19 @@ fn who_has_to_give_up_is_told_what_was_said() {
     check(&[(0, Err(Failure::Absent))], 6_000, [None, None]);
     check(&[(0, Err(Failure::Busy))], 0, [Some(Failure::Busy), None]);
     check(&[(0, Ok(old()))], 0, [None, None]);
-    check(&[(1, Ok(old())), (0, Err(Failure::Deleted))], 0, [Some(Failure::Deleted), Some(Failure::Deleted)]);
+    // A deletion that a replica has not heard of is believed as long as it keeps viewers from that replica.
+    let deleted = [Some(Failure::Deleted), Some(Failure::Deleted)];
+    for after_ms in [0, 6_000, 59_000] {
+        check(&[(1, Ok(old())), (0, Err(Failure::Deleted))], after_ms, deleted);
+    }
+    // So is a denial while somebody else is known to hold the film, but perhaps cannot be asked.
+    check(&[(1, Ok(old())), (0, Err(Failure::Absent))], 6_000, [Some(Failure::Absent), None]);
+    check(&[(0, Err(Failure::Deleted))], 6_000, [None, None]);
+    // Nobody answers twice because somebody else takes long.
+    let mut known = Known::default();
+    known.hear(0, Err(Failure::Absent), 1090, Some(SOURCE));
+    let hasty = Times { negative_ms: 0, ..TIMES };
+    assert_eq!(known.said(0, 1080, hasty), Some(Failure::Absent), "heard since the viewer came");
 }
 
 #[test]
