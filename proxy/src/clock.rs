@@ -22,7 +22,13 @@ impl Clock {
     /// Milliseconds since the start, counted from 1, so that 0 can mean "never". Never goes back.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        millis(self.started.elapsed()).saturating_add(1)
+        self.at_ms(Instant::now())
+    }
+
+    /// The same of a moment that was taken already.
+    #[must_use]
+    pub fn at_ms(&self, moment: Instant) -> u64 {
+        millis(moment.saturating_duration_since(self.started)).saturating_add(1)
     }
 
     /// Unix time in milliseconds; it jumps when somebody sets the machine's clock. Before 1970 it is 0.

@@ -34,12 +34,15 @@ const NEVER: u64 = u64::MAX;
 /// See the module.
 #[derive(Debug)]
 pub struct Presence {
-    held: Kept<Arc<str>, Remembered>,
-    lacking: Kept<Arc<str>, Remembered>,
+    held: Kept<Name, Remembered>,
+    lacking: Kept<Name, Remembered>,
     times: Times,
     source: Option<usize>,
     metrics: PresenceMetrics,
 }
+
+/// An object key where it is looked for: most stand beside what is remembered, without a pointer to follow.
+type Name = SmallVec<[u8; 48]>;
 
 /// What a request reads: a copy, so that it has to follow no pointer and to wait for nobody.
 #[derive(Debug)]
@@ -137,9 +140,9 @@ impl Presence {
             let due = film.filter(|film| film.due_ms <= now_ms && film.entry.claim(now_ms));
             (read(film.map(|film| &film.known)), due.map(|film| Arc::clone(&film.entry)))
         };
-        self.held.look(key, |held| match held {
+        self.held.look(key.as_bytes(), |held| match held {
             Some(held) => read(Some(held)),
-            None => self.lacking.look(key, read),
+            None => self.lacking.look(key.as_bytes(), read),
         })
     }
 
@@ -152,10 +155,10 @@ impl Presence {
         let entry = Arc::new(Entry::new(key.into()));
         let film = Remembered { known: Known::default(), due_ms: NEVER, entry: Arc::clone(&entry) };
         let there =
-            self.lacking.insert_if_absent(Arc::clone(&entry.key), film, 1, |film| Arc::clone(&film.entry));
-        if let Some(held) = self.held.get(key, |film| Arc::clone(&film.entry)) {
+            self.lacking.insert_if_absent(key.as_bytes().into(), film, 1, |film| Arc::clone(&film.entry));
+        if let Some(held) = self.held.get(key.as_bytes(), |film| Arc::clone(&film.entry)) {
             // Somebody found a holder meanwhile, and the film moved.
-            self.lacking.remove(key);
+            self.lacking.remove(key.as_bytes());
             return held;
         }
         there.unwrap_or(entry)
@@ -165,6 +168,7 @@ impl Presence {
     #[must_use]
     pub fn find(&self, key: &str) -> Option<Arc<Entry>> {
         let entry = |film: &Remembered| Arc::clone(&film.entry);
+        let key = key.as_bytes();
         self.held.get(key, entry).or_else(|| self.lacking.get(key, entry))
     }
 
@@ -182,9 +186,9 @@ impl Presence {
         let bytes = size_of::<Remembered>() + size_of::<Entry>() + entry.key.len() + film.known.bytes();
         let weight = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
         let (to, from) = if is_held { (&self.held, &self.lacking) } else { (&self.lacking, &self.held) };
-        to.insert(Arc::clone(&entry.key), film, weight);
+        to.insert(entry.key.as_bytes().into(), film, weight);
         if was_held != is_held {
-            from.remove(&*entry.key);
+            from.remove(entry.key.as_bytes());
         }
         drop(state);
         entry.changed.notify_waiters();

@@ -50,7 +50,6 @@ fn a_known_film_costs_no_allocation_and_little_memory() {
     let names: usize = keys.iter().map(|key| key.capacity() + size_of::<String>()).sum();
     let a_film = (kept.bytes_allocated - kept.bytes_deallocated - names) / keys.len();
     assert!((300..1500).contains(&a_film), "{a_film} bytes a film");
-    println!("{a_film} bytes a film");
 
     let look = |key: &str| {
         let standings = |node| {

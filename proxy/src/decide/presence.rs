@@ -8,6 +8,7 @@ mod next;
 
 use std::sync::Arc;
 
+use arrayvec::ArrayString;
 use smallvec::SmallVec;
 
 use super::rank::Dropped;
@@ -85,6 +86,15 @@ pub struct Known {
     newest: Option<u16>,
     /// That version was deleted by somebody who knows.
     gone: bool,
+    /// What a link to that version needs, beside the words: a redirect follows no pointer.
+    brief: Option<Brief>,
+}
+
+/// What of a version stands in a link; only of versions whose id is short enough, as all are that are known.
+#[derive(Clone, Copy, Debug)]
+struct Brief {
+    size: u64,
+    version_id: Option<ArrayString<40>>,
 }
 
 /// A tenth of a second of the gate's clock: 32 bits reach for 13 years, and a film has a handful of them.
@@ -221,6 +231,17 @@ impl Known {
         self.word(node).and_then(Word::version)
     }
 
+    /// Size and id of the version that a node holds by its own word.
+    #[must_use]
+    pub fn linked(&self, node: usize) -> Option<(u64, Option<&str>)> {
+        let version = self.version(node)?;
+        let is_newest = self.newest().is_some_and(|newest| Arc::ptr_eq(newest, version));
+        match &self.brief {
+            Some(brief) if is_newest => Some((brief.size, brief.version_id.as_deref())),
+            _ => Some((version.film.size, version.film.version_id.as_deref())),
+        }
+    }
+
     /// What one node said.
     #[must_use]
     pub fn word(&self, node: usize) -> Option<&Word> {
@@ -271,6 +292,7 @@ impl Known {
         let newest = ranked.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, at)| at);
         self.newest = newest.and_then(|at| u16::try_from(at).ok());
         let newest = self.newest().cloned();
+        self.brief = newest.as_ref().and_then(|newest| Brief::of(&newest.film));
         for word in &mut self.words {
             let same =
                 |newest: &Arc<Version>| word.version().is_some_and(|it| is_same(&it.film, &newest.film));
@@ -289,6 +311,13 @@ impl Known {
                 _ => false,
             })
         });
+    }
+}
+
+impl Brief {
+    fn of(film: &Identity) -> Option<Self> {
+        let version_id = film.version_id.as_deref().map(ArrayString::from).transpose().ok()?;
+        Some(Self { size: film.size, version_id })
     }
 }
 

@@ -15,7 +15,7 @@ use super::find::Finder;
 use super::serve::{Arrival, Size, Told, Wanted, decision_header, refused, retry_after_s};
 use crate::answer::{Answer, Asking, WATCHGATE_DECISION, redirect};
 use crate::decide::plan::{Plan, Why};
-use crate::decide::presence::{Known, Standing, Version};
+use crate::decide::presence::{Known, Standing};
 use crate::decide::watch::Method;
 use crate::fleet::Node;
 use crate::presence::Lookup;
@@ -36,11 +36,11 @@ pub(super) fn answer(
 ) -> Result<Option<(Answer, Told)>> {
     let fields = &head.headers;
     let Some(finder) = &gate.finder else {
-        let now_ms = gate.clock.now_ms();
+        let now_ms = gate.clock.at_ms(arrival.began);
         return Linking { gate, snapshot, fields, arrival, wanted }.at_once(None, now_ms).transpose();
     };
     let linking = Linking { gate, snapshot, fields, arrival, wanted };
-    let now_ms = gate.clock.now_ms();
+    let now_ms = gate.clock.at_ms(arrival.began);
     let (answered, due) = finder.presence.look(&wanted.key, now_ms, |known| linking.at_once(known, now_ms));
     if let Some(entry) = due {
         finder.refresh(snapshot, &entry);
@@ -111,8 +111,7 @@ impl<'a> Linking<'a> {
             return None;
         }
         self.gate.metrics.located(from);
-        let version = known.and_then(|known| known.version(winner.node));
-        Some(self.link(&plan, version.map(|version| &**version)))
+        Some(self.link(&plan, known))
     }
 
     /// After the nodes were asked: a holder, or a refusal.
@@ -131,7 +130,7 @@ impl<'a> Linking<'a> {
             plan = self.chooser().plan(Among { take_draining: true, ..among }, 1).0;
         }
         match plan.winner() {
-            Some(winner) => self.link(&plan, known.version(winner.node).map(|version| &**version)),
+            Some(_) => self.link(&plan, Some(known)),
             None if plan.is_film_missing() => {
                 let why = finder.no_film(self.snapshot, Some(entry), since_ms);
                 self.refused(Refusal::NoFilm { why, retry_after_s: retry_after_s(self.snapshot) })
@@ -140,14 +139,14 @@ impl<'a> Linking<'a> {
         }
     }
 
-    fn link(&self, plan: &Plan, version: Option<&Version>) -> Result<(Answer, Told)> {
+    fn link(&self, plan: &Plan, known: Option<&Known>) -> Result<(Answer, Told)> {
         let Some(winner) = plan.winner() else { return self.refused(self.no_node()) };
         let (gate, snapshot, wanted) = (self.gate, self.snapshot, self.wanted);
         let node = &snapshot.fleet.nodes[winner.node];
-        let film = version.map(|version| &version.film);
-        let time = link_time_at(snapshot, self.arrival.unix_ms, film.map(|film| film.size));
-        let pinned = film.filter(|_| snapshot.config.stream.pin_version && may_pin(node));
-        let version_id = pinned.and_then(|film| film.version_id.as_deref());
+        let linked = known.and_then(|known| known.linked(winner.node));
+        let time = link_time_at(snapshot, self.arrival.unix_ms, linked.map(|(size, _)| size));
+        let pinned = linked.filter(|_| snapshot.config.stream.pin_version && may_pin(node));
+        let version_id = pinned.and_then(|(_, version_id)| version_id);
         let url = sign_link(snapshot, node, &wanted.key, version_id, wanted.method, time);
         let link = redirect::Link {
             url: &url,
@@ -155,7 +154,7 @@ impl<'a> Linking<'a> {
             film: &wanted.film,
             node: node.config.id.as_str(),
             expires_at_s: time.expires_at_s(),
-            version: film,
+            version: known.and_then(|known| known.version(winner.node)).map(|version| &version.film),
         };
         node.live.count_sent();
         let asking = self.asking();
