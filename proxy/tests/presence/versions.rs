@@ -68,6 +68,7 @@ async fn a_streamed_film_comes_from_the_newest_version_as_soon_as_it_is_known() 
 async fn until_words_are_old(gate: &TestGate) {
     let ask = Ask {
         film: FILM.parse().expect("a film"),
+        path: String::new(),
         address: SAO_PAULO.parse().expect("an address"),
         method: watchgate::decide::watch::Method::Get,
         scheme: Scheme::Http,
