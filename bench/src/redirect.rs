@@ -24,6 +24,9 @@ mod load;
 mod nodes;
 mod requests;
 
+/// Rounds that are not measured.
+const WARM_UP_ROUNDS: usize = 4;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Seconds that each round measures
@@ -154,6 +157,14 @@ impl Bench {
         for &(name, kind) in line_up {
             say(&format!("starting: {name}"));
             servers.push((name, self.start(servers.len(), kind).await?, Vec::<Round>::new()));
+        }
+        for (name, server, _) in &mut servers {
+            // A gate that asks who holds a film has to ask for all of them once.
+            say(&format!("warming up: {name}"));
+            for _ in 0..WARM_UP_ROUNDS {
+                server.forget_log()?;
+                load::round(server, &self.requests, self.shape).await?;
+            }
         }
         for turn in 1..=rounds {
             for ((name, server, rounds), (_, kind)) in servers.iter_mut().zip(line_up) {
