@@ -22,7 +22,7 @@ use crate::kept::{Bounds, Kept};
 /// the maps add to it is not in it.
 const UNIT_BYTES: usize = 1024;
 /// Of so many films that are kept there may be one that nobody holds.
-const LACKING_SHARE: u64 = 16;
+const LACKING_SHARE: u64 = 64;
 /// Films that nobody holds are remembered in this number at least.
 const LACKING_MIN: u64 = 1024;
 /// A film that is not asked for any more is remembered for so many times of `positive_ttl`: its last holders are better

@@ -81,7 +81,7 @@ pub struct Word {
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// In the order of the fleet.
-    words: SmallVec<[Word; 4]>,
+    words: SmallVec<[Word; 5]>,
     /// The word with the version that counts.
     newest: Option<u16>,
     /// That version was deleted by somebody who knows.
@@ -245,9 +245,11 @@ impl Known {
     /// What one node said.
     #[must_use]
     pub fn word(&self, node: usize) -> Option<&Word> {
+        let at = node;
         let node = u32::try_from(node).ok()?;
-        // A handful: a walk is faster than a search.
-        self.words.iter().find(|word| word.node == node)
+        // Mostly all nodes have spoken; else there are a handful, and a walk is faster than a search.
+        let own = self.words.get(at).filter(|word| word.node == node);
+        own.or_else(|| self.words.iter().find(|word| word.node == node))
     }
 
     /// All words, in the order of the fleet.
