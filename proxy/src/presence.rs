@@ -252,6 +252,12 @@ impl Entry {
         self.state().asking.iter().any(|asking| asking.node == node)
     }
 
+    /// Whether anybody has been asked and has not answered.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.state().asking.is_empty()
+    }
+
     /// Whether the caller is the one to ask a node: nobody else is doing so. `again`: something happened, so that an
     /// answer on its way may be older; whoever asks now asks once more.
     #[must_use]

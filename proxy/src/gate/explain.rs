@@ -55,6 +55,7 @@ pub(super) async fn look_for(gate: &Gate, ask: &Ask) {
     // Of a part, too, an operator wants to see who else holds it.
     finder.find(&snapshot, &chooser(gate, &snapshot, ask), &entry, Size::Film).await;
     finder.fill(&snapshot, &entry);
+    finder.settled(&snapshot, &entry).await;
 }
 
 pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {

@@ -32,8 +32,9 @@ const AT_ONCE: usize = 64;
 const FRESH_AT_ONCE: usize = 16;
 /// Questions that wait for their turn at one node; beyond them a question fails at once.
 const WAITING_MAX: usize = 1024;
-/// Films that no node is known to hold and that are looked for in nodes by streaming from them, at once.
-const UNKNOWN_AT_ONCE: usize = 256;
+/// Films that no node is known to hold and that are looked for by streaming them, at once. The parts of trees are among
+/// them, each of them unknown once: nodes that take a second for a first byte must not make a bottleneck of this.
+const UNKNOWN_AT_ONCE: usize = 2048;
 
 /// How often what has expired is taken out.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
@@ -148,6 +149,23 @@ impl Finder {
                 self.ask(snapshot, entry, node, Cause::Gap);
             }
         }
+    }
+
+    /// Waits for all who were asked, for as long as one question may take: for those who want to see everybody's word.
+    pub(super) async fn settled(&self, snapshot: &Snapshot, entry: &Entry) {
+        let stream = &snapshot.config.stream;
+        let all = async {
+            loop {
+                let mut changed = pin!(entry.changed().notified());
+                changed.as_mut().enable();
+                if !entry.is_waiting() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        // Who has not answered by then is shown so.
+        let _ = tokio::time::timeout(stream.connect_timeout + stream.first_byte_timeout, all).await;
     }
 
     /// Asks again whoever is due. A node that is down is not asked: it has nothing to say, and says so slowly.

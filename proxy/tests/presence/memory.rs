@@ -163,6 +163,8 @@ async fn an_operator_sees_who_holds_the_film_and_why_a_nearer_node_was_passed_ov
     assert_eq!((&*held.said, held.size, ams.dropped), ("held", Some(200_000), None));
     assert!(held.age_s < 60.0 && held.version_id.is_some() && held.etag.is_some());
     assert_eq!((&*absent.said, gru.dropped.as_deref()), ("absent", Some("absent")));
+    assert_eq!(of("sin").dropped.as_deref(), Some("absent"), "nobody's word is missing");
+    assert_eq!(decision.alternates, Vec::<String>::new());
     stage.ams.delete(KEY).expect("it was there");
     gate.gate.object_changed(KEY, watchgate::decide::event::Kind::Removed);
     gate.until_watched(SAO_PAULO, "it is gone", |got| got.status == 404).await;
