@@ -9,6 +9,8 @@ mod events;
 mod foreign;
 #[path = "../common/gates.rs"]
 mod gates;
+#[path = "../common/got.rs"]
+mod got;
 mod health;
 mod links;
 mod minio;

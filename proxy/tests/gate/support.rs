@@ -1,10 +1,10 @@
 //! Nodes and viewers for the stories of redirects.
 
-use reqwest::header::HeaderMap;
 use watchgate::geoip::Databases;
 use watchgate_node::Node;
 
 pub(crate) use crate::gates::*;
+pub(crate) use crate::got::Got;
 
 /// A viewer in Singapore.
 pub(crate) const SINGAPORE: &str = "198.51.100.10";
@@ -40,29 +40,7 @@ impl TestGate {
     }
 }
 
-/// An answer, read whole.
-#[derive(Debug)]
-pub(crate) struct Got {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
 impl Got {
-    pub(crate) async fn of(response: reqwest::Response) -> Self {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.expect("a whole body").to_vec() }
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
-    }
-
-    pub(crate) fn location(&self) -> &str {
-        assert_eq!(self.status, 302, "{self:?}");
-        self.header("location")
-    }
-
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }

@@ -2,6 +2,8 @@
 
 #[path = "../common/gates.rs"]
 mod gates;
+#[path = "../common/got.rs"]
+mod got;
 #[path = "../common/minio.rs"]
 mod minio_cluster;
 

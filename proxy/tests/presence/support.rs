@@ -1,10 +1,10 @@
 //! Nodes, viewers and gates for the stories of presence.
 
 use reqwest::Method;
-use reqwest::header::HeaderMap;
 use watchgate_node::{Lag, Node, Seen};
 
 pub(crate) use crate::gates::*;
+pub(crate) use crate::got::Got;
 
 /// The three nodes of the three cities; `ams` is the source.
 pub(crate) struct Stage {
@@ -140,24 +140,7 @@ impl TestGate {
     }
 }
 
-/// An answer, read whole.
-#[derive(Debug)]
-pub(crate) struct Got {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
 impl Got {
-    pub(crate) async fn of(response: reqwest::Response) -> Self {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.expect("a whole body").to_vec() }
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
-    }
-
     /// Whether the redirect leads to this node.
     pub(crate) fn leads_to(&self, node: &Node) -> bool {
         self.status == 302 && self.header("location").starts_with(&format!("{}/", node.endpoint()))
@@ -165,8 +148,7 @@ impl Got {
 
     /// What the link leads to.
     pub(crate) async fn follow(&self) -> Got {
-        assert_eq!(self.status, 302, "{self:?}");
-        Got::of(reqwest::get(self.header("location")).await.expect("the node answers")).await
+        Got::of(reqwest::get(self.location()).await.expect("the node answers")).await
     }
 
     /// The reason in the problem document.

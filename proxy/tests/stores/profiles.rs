@@ -143,7 +143,7 @@ async fn is_loaded(profile: &'static str, manners: Manners) {
     let node = holder(manners).await;
     let gate = gate("redirect", profile, &[&node.endpoint()]).await;
     for _ in 0..20 {
-        watch(&gate, Method::GET, &[]).await.link();
+        watch(&gate, Method::GET, &[]).await.location();
     }
     let viewers = || gate.gate.nodes()[0].viewers;
     if profile == "minio" {

@@ -1,7 +1,8 @@
 //! A gate before stores of one profile, and a viewer in Amsterdam who asks it.
 
 use reqwest::Method;
-use reqwest::header::HeaderMap;
+
+pub(crate) use crate::got::Got;
 
 use crate::gates::{AMSTERDAM, CITIES, FILM, Setup, TestGate};
 
@@ -22,26 +23,6 @@ pub(crate) async fn gate(mode: &str, profile: &str, endpoints: &[&str]) -> TestG
     gate
 }
 
-/// An answer, read whole.
-#[derive(Debug)]
-pub(crate) struct Got {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Got {
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
-    }
-
-    /// Where the redirect leads.
-    pub(crate) fn link(&self) -> &str {
-        assert_eq!(self.status, 302, "{self:?}");
-        self.header("location")
-    }
-}
-
 /// One request, which follows no redirect.
 pub(crate) async fn fetch(method: Method, url: &str, fields: &[(&str, &str)]) -> Got {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
@@ -49,9 +30,7 @@ pub(crate) async fn fetch(method: Method, url: &str, fields: &[(&str, &str)]) ->
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
-    let answer = request.send().await.expect("an answer");
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    Got { status, headers, body: answer.bytes().await.expect("a whole body").to_vec() }
+    Got::of(request.send().await.expect("an answer")).await
 }
 
 /// What a viewer in Amsterdam gets for the film of this uuid.
@@ -110,13 +89,13 @@ pub(crate) async fn streams(gate: &TestGate) {
 /// The link of the gate plays at the store: whole, in parts, and HEAD by a link of its own.
 pub(crate) async fn link_plays(gate: &TestGate) {
     let film = film();
-    let link = watch(gate, Method::GET, &[]).await.link().to_owned();
+    let link = watch(gate, Method::GET, &[]).await.location().to_owned();
     let whole = fetch(Method::GET, &link, &[]).await;
     assert!(whole.status == 200 && whole.body == film, "{link}: {}", whole.status);
     let part = fetch(Method::GET, &link, &[("range", "bytes=4000000-4999999")]).await;
     assert!(part.status == 206 && part.body == film[4_000_000..5_000_000], "{link}: {}", part.status);
     assert_eq!(fetch(Method::HEAD, &link, &[]).await.status, 403, "a GET link is no HEAD link");
-    let link = watch(gate, Method::HEAD, &[]).await.link().to_owned();
+    let link = watch(gate, Method::HEAD, &[]).await.location().to_owned();
     let head = fetch(Method::HEAD, &link, &[]).await;
     assert_eq!((head.status, head.header("content-length")), (200, &*film.len().to_string()), "{link}");
 }
