@@ -180,15 +180,26 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Asks the nodes until one has the film, and begins at the byte that is asked for.
+    /// Asks the nodes until one has the film, and begins at the byte that is asked for. If all who answer deny it, those
+    /// who failed are asked once more.
     ///
     /// # Errors
     /// Nobody had it, or nobody could say.
     pub async fn begin(&mut self, ask: Ask) -> Result<Begun, NoFilm> {
         let at = if let Ask::Part { first, .. } = ask { first } else { 0 };
+        let mut again = false;
         loop {
             let order = self.candidates();
-            let Step::Ask(node) = self.course.step(&order, None) else { return Err(self.no_film()) };
+            let node = match self.course.step(&order, None) {
+                Step::Ask(node) => node,
+                // Others deny the film, and whoever may hold it failed once: that is too little to turn a viewer away.
+                Step::Again { node, pause_ms } if !again && self.no_film() == NoFilm::NoAnswer => {
+                    again = true;
+                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                    node
+                }
+                Step::Again { .. } | Step::GiveUp => return Err(self.no_film()),
+            };
             let asked = Instant::now();
             let Ok((node, opened)) = self.open(node, &order, ask, at).await else { continue };
             let took = Some(asked.elapsed());

@@ -141,19 +141,10 @@ async fn a_streamed_film_that_is_known_answers_for_its_head() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_sees_who_holds_the_film_and_why_a_nearer_node_was_passed_over() {
-    use watchgate::decide::client::Scheme;
-    use watchgate::gate::Ask;
     let stage = Stage::replicating(Lag::Frozen).await;
     stage.ams.put(KEY, film(1), "video/mp4").expect("the film");
     let gate = up(&stage.setup()).await;
-    let ask = Ask {
-        film: FILM.parse().expect("a film"),
-        path: String::new(),
-        address: SAO_PAULO.parse().expect("an address"),
-        method: watchgate::decide::watch::Method::Get,
-        scheme: Scheme::Http,
-        mode: None,
-    };
+    let ask = asked();
     gate.gate.look_for(&ask).await;
     let decision = gate.gate.explain(&ask);
     assert_eq!((decision.chosen.as_deref(), &*decision.reason), (Some("ams"), "only_holder"));

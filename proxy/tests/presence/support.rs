@@ -1,6 +1,8 @@
 //! Nodes, viewers and gates for the stories of presence.
 
 use reqwest::Method;
+use watchgate::decide::client::Scheme;
+use watchgate::gate::Ask;
 use watchgate_node::{Lag, Node, Seen};
 
 pub(crate) use crate::gates::*;
@@ -69,6 +71,18 @@ pub(crate) fn heads(node: &Node) -> Vec<Seen> {
 /// The film's bytes in one of its versions.
 pub(crate) fn film(version: u32) -> Vec<u8> {
     (0_u32..50_000).flat_map(|word| (word ^ version).to_le_bytes()).collect()
+}
+
+/// What an operator asks about the film and a viewer in Sao Paulo.
+pub(crate) fn asked() -> Ask {
+    Ask {
+        film: FILM.parse().expect("a film"),
+        path: String::new(),
+        address: SAO_PAULO.parse().expect("an address"),
+        method: watchgate::decide::watch::Method::Get,
+        scheme: Scheme::Http,
+        mode: None,
+    }
 }
 
 /// Before all nodes are up nobody is worth a question.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use watchgate::decide::client::Scheme;
-use watchgate::gate::Ask;
 use watchgate_node::Lag;
 
 use crate::support::*;
@@ -66,14 +64,7 @@ async fn a_streamed_film_comes_from_the_newest_version_as_soon_as_it_is_known() 
 
 /// All words are too old, because nobody watched the film for a while.
 async fn until_words_are_old(gate: &TestGate) {
-    let ask = Ask {
-        film: FILM.parse().expect("a film"),
-        path: String::new(),
-        address: SAO_PAULO.parse().expect("an address"),
-        method: watchgate::decide::watch::Method::Get,
-        scheme: Scheme::Http,
-        mode: None,
-    };
+    let ask = asked();
     eventually("all words are old", || {
         let decision = gate.gate.explain(&ask);
         decision.nodes.iter().all(|node| node.presence.as_ref().is_none_or(|word| word.age_s > 1.5))

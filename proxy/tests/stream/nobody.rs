@@ -269,6 +269,19 @@ async fn other_bytes_of_the_same_name_are_not_glued_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_only_holder_that_fails_once_is_asked_once_more() {
+    for speaks in BOTH {
+        let nodes = vec![empty_node(0).await, empty_node(1).await];
+        nodes[0].put_generated(KEY, 1000, 7).expect("the film");
+        let stage = Staging::new(2, 1000).with_source().without_presence().before(nodes).await;
+        stage.near().faults().set(Fault::Status(503).times(1));
+        let mut answer = Viewer::connect(speaks, &stage).await.ask(&Ask::film()).await.shows(stage.film, 0);
+        assert_eq!((answer.status(), answer.end().await), (200, End::Whole));
+        assert_eq!(gets(stage.near()).len(), 2, "it failed, and was asked again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_film_that_is_not_replicated_yet_comes_from_where_it_is() {
     let nodes = vec![empty_node(0).await, empty_node(1).await];
     nodes[0].replicate_to(&nodes[1], Lag::Frozen);

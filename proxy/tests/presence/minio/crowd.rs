@@ -115,10 +115,6 @@ impl Crowd {
         let viewers = self.viewers.len();
         tokio::time::timeout(PATIENCE, self.viewers.join_all()).await.expect("they leave in time");
         let (plays, tally) = (self.scene.plays.load(Ordering::Relaxed), self.scene.tally().clone());
-        // MinIO itself fails a request now and then while the film is changed and the machine is busy; of its only holder
-        // that is a 503 at the gate, and the viewer who comes again as told is served.
-        let told_to_wait = tally.get(WAIT).copied().unwrap_or_default();
-        assert!(told_to_wait * 200 <= plays, "{story}: {told_to_wait} were told to wait, of {plays} films");
         // Past the test harness, which keeps what a passing test prints.
         let _ = writeln!(std::io::stderr(), "{story}: {viewers} viewers, {plays} films, {tally:?}");
     }
@@ -139,11 +135,6 @@ impl Scene {
         (number * part, (number + 1) * part)
     }
 }
-
-/// What is counted of a viewer who was told to come again.
-const WAIT: &str = "told to wait";
-/// How often a viewer comes again at once.
-const AGAIN_MAX: u32 = 3;
 
 struct Viewer {
     scene: Arc<Scene>,
@@ -255,16 +246,6 @@ impl Viewer {
 
     /// Asks a gate; nothing: the film is deleted.
     async fn ask(&self, gate: SocketAddr, name: &str, fields: &[(&str, String)]) -> Option<Got> {
-        self.ask_again(gate, name, fields, 0).await
-    }
-
-    async fn ask_again(
-        &self,
-        gate: SocketAddr,
-        name: &str,
-        fields: &[(&str, String)],
-        again: u32,
-    ) -> Option<Got> {
         let scene = &self.scene;
         let before = scene.epoch.load(Ordering::SeqCst);
         let request = scene.client.get(format!("http://{gate}/watch/{FILM}"));
@@ -279,10 +260,6 @@ impl Viewer {
                 assert!(before != after || before % 2 == 1, "{}: no film, but it was not deleted", self.from);
                 assert_eq!(got.problem(), "deleted", "{}", self.from);
                 None
-            }
-            503 if got.headers.contains_key("retry-after") && again < AGAIN_MAX => {
-                scene.count(WAIT.to_owned());
-                Box::pin(self.ask_again(gate, name, fields, again + 1)).await
             }
             status => panic!("{} {:?} was told {status}: {}", self.from, self.way, got.problem()),
         }
