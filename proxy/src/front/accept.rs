@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::apps::ServerApp;
 use prometheus::{IntGauge, Registry};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -93,7 +93,7 @@ pub(super) async fn serve<A>(
     grace: Duration,
 ) -> Stopped
 where
-    A: ServerApp + HttpServerApp + Send + Sync + 'static,
+    A: ServerApp + Send + Sync + 'static,
 {
     let mut loops = JoinSet::new();
     for listener in listeners {
@@ -123,7 +123,7 @@ struct Door<A> {
 
 impl<A> Door<A>
 where
-    A: ServerApp + HttpServerApp + Send + Sync + 'static,
+    A: ServerApp + Send + Sync + 'static,
 {
     async fn run(mut self, listener: TcpListener, grace: Duration) -> Stopped {
         self.accept(&listener).await;
