@@ -11,7 +11,7 @@ use maxminddb_writer::Database;
 use maxminddb_writer::paths::IpAddrWithMask;
 use serde_json::json;
 use watchgate_geoip::rule::{Match, Rules};
-use watchgate_geoip::{Asn, Databases, RecordCache};
+use watchgate_geoip::{Asn, Databases, PlaceCache};
 
 /// Viewers in turn, a power of two.
 const VIEWERS: usize = 2048;
@@ -67,11 +67,18 @@ fn lookup(criterion: &mut Criterion) {
     });
     criterion.bench_function("lookup", |bench| bench.iter(|| black_box(databases.lookup(next()))));
 
-    let cache = RecordCache::new(4 * VIEWERS);
+    let cache = PlaceCache::new(4 * VIEWERS);
     criterion.bench_function("find + cached place", |bench| {
         bench.iter(|| {
             let key = databases.find(next());
             *cache.get_or_insert_with(key, || databases.place(&key))
+        });
+    });
+    let known = PlaceCache::new(4 * VIEWERS);
+    criterion.bench_function("place kept by address", |bench| {
+        bench.iter(|| {
+            let viewer = next();
+            *known.get_or_insert_with(viewer, || databases.place(&databases.find(viewer)))
         });
     });
     let key = databases.find(viewers[0]);

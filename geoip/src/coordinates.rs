@@ -62,6 +62,27 @@ impl Coordinates {
         // Rounding can lift it above 1 for antipodes, where the arc sine would be no number.
         2.0 * EARTH_RADIUS_KM * haversine.min(1.0).sqrt().asin()
     }
+
+    /// The vector of length 1 from the middle of the Earth to this point.
+    #[must_use]
+    pub fn direction(self) -> Direction {
+        let (lat, lon) = (self.lat.to_radians(), self.lon.to_radians());
+        Direction([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()])
+    }
+}
+
+/// A point on the globe as a vector: compares distances to many points without an angle function for each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Direction([f64; 3]);
+
+impl Direction {
+    /// The cosine of the angle between both: the greater, the nearer. It tells points apart that differ by metres, but
+    /// is no exact measure of short distances: see [`Coordinates::distance_km`].
+    #[must_use]
+    pub fn closeness(self, to: Self) -> f64 {
+        let ([x, y, z], [to_x, to_y, to_z]) = (self.0, to.0);
+        x * to_x + y * to_y + z * to_z
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +138,15 @@ mod tests {
             prop_assert!((ab_km - b.distance_km(a)).abs() < 1e-6);
             prop_assert!(a.distance_km(a).abs() < 1e-9);
             prop_assert!(a.distance_km(c) <= ab_km + b.distance_km(c) + 1e-6);
+        }
+
+        #[test]
+        fn the_closer_is_the_nearer(a in anywhere(), b in anywhere(), c in anywhere()) {
+            let closeness = |to: Coordinates| a.direction().closeness(to.direction());
+            // A metre of the globe is lost where the cosine is flat.
+            if a.distance_km(b) + 0.001 < a.distance_km(c) {
+                prop_assert!(closeness(b) > closeness(c) - 1e-15);
+            }
         }
 
         #[test]

@@ -17,10 +17,10 @@ pub mod rule;
 
 pub use address::unmap;
 pub use asn::{Asn, AsnError};
-pub use cache::{Cached, RecordCache};
+pub use cache::{CacheKey, Cached, PlaceCache};
 pub use centroid::{Centroid, centroid};
 pub use code::{CodeError, ContinentCode, CountryCode};
-pub use coordinates::{Coordinates, CoordinatesError};
+pub use coordinates::{Coordinates, CoordinatesError, Direction};
 pub use databases::{
     DATABASES_MAX, DatabaseError, DatabaseFault, DatabaseInfo, DatabaseKind, Databases, RecordKey,
 };

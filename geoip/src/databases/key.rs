@@ -46,20 +46,16 @@ impl RecordKey {
         self.records.get(database).is_some_and(|record| *record != MISS)
     }
 
-    /// One of `mask + 1` slots; `mask` is a power of two less one.
+    /// Well spread bits.
     ///
     /// Multiplying carries low bits upwards and the last fold brings them back, so that records that lie
     /// side by side spread out. No defence against chosen keys: a collision costs one decoding.
-    pub(crate) fn slot(&self, mask: usize) -> usize {
+    pub(crate) fn spread(&self) -> u64 {
         let mut mixed = 0_u64;
         for record in self.records {
             mixed = (mixed.rotate_left(23) ^ u64::from(record)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         }
-        let folded = mixed ^ (mixed >> 32);
-        // Only the low bits count, and the mask is far below 2^32.
-        #[expect(clippy::cast_possible_truncation, reason = "masked just after")]
-        let slot = folded as usize & mask;
-        slot
+        mixed ^ mixed >> 32
     }
 }
 

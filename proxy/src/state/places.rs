@@ -1,14 +1,16 @@
 //! From an address to a place, to the rules that name it, and to the nodes near it.
 //!
-//! What follows from a database record alone (the decoded place and the order of the nearest nodes) is
-//! kept beside that record, so that a viewer of a known town costs one tree walk and one cache read.
-//! Absent on purpose: health and load; they change by the moment.
+//! What follows from a database record alone (the decoded place and the order of the nearest nodes) is kept beside that
+//! record, so that a viewer of a known town costs one tree walk and one cache read; and beside the address, so that a
+//! viewer who comes back, as every seek does, costs the cache read alone. Absent on purpose: health and load; they change
+//! by the moment.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use watchgate_config::{self as config, RuleTarget};
 use watchgate_geoip::rule::Rules;
-use watchgate_geoip::{Cached, Coordinates, Databases, Place, RecordCache, RecordKey, centroid};
+use watchgate_geoip::{Cached, Coordinates, Databases, Direction, Place, PlaceCache, RecordKey, centroid};
 
 use crate::decide::rank::{Near, Question, Tier, spread_ms};
 use crate::fleet::Fleet;
@@ -18,6 +20,8 @@ use crate::fleet::Fleet;
 const NEAR_MAX: usize = 64;
 /// Towns kept decoded: a bound, and more than most countries have.
 const PLACES_MAX: usize = 1 << 16;
+/// Viewers whose place is kept by address: 64 bytes each, and more than one gate has at once.
+const VIEWERS_MAX: usize = 1 << 16;
 /// The same below one rule that names a place for a network: the records within that network.
 const RULED_MAX: usize = 1 << 8;
 
@@ -71,28 +75,35 @@ pub struct Places {
     databases: Databases,
     /// The key of no record.
     nowhere: RecordKey,
-    cache: RecordCache<Sited>,
+    cache: PlaceCache<RecordKey, Arc<Sited>>,
+    viewers: PlaceCache<IpAddr, Seen>,
     home: Option<Coordinates>,
     /// Rules that name a place; those for networks keep what follows from each record below them.
     at: Rules<Ruled>,
     /// Rules that name nodes lead to an index into `named`.
     nodes: Rules<usize>,
     named: Vec<Box<[usize]>>,
-    fleet_at: Box<[Coordinates]>,
+    fleet_at: Box<[(Coordinates, Direction)]>,
 }
 
 /// Where one viewer is, and which nodes the rules name for it.
 #[derive(Debug)]
 pub struct Site<'a> {
-    sited: Cached<Sited>,
+    seen: Cached<IpAddr, Seen>,
     places: &'a Places,
+}
+
+/// All that follows from an address.
+#[derive(Debug)]
+struct Seen {
+    sited: Arc<Sited>,
     cidr_nodes: Option<usize>,
 }
 
 #[derive(Debug)]
 struct Ruled {
     at: Coordinates,
-    cache: RecordCache<Sited>,
+    cache: PlaceCache<RecordKey, Arc<Sited>>,
 }
 
 impl Places {
@@ -103,7 +114,7 @@ impl Places {
         for rule in &geoip.rules {
             match &rule.target {
                 RuleTarget::At(place) => {
-                    at.push((rule.matcher, Ruled { at: *place, cache: RecordCache::new(RULED_MAX) }));
+                    at.push((rule.matcher, Ruled { at: *place, cache: PlaceCache::new(RULED_MAX) }));
                 }
                 RuleTarget::Nodes(ids) => {
                     nodes.push((rule.matcher, named.len()));
@@ -115,12 +126,13 @@ impl Places {
         Self {
             databases,
             nowhere: Databases::empty().find(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            cache: RecordCache::new(PLACES_MAX),
+            cache: PlaceCache::new(PLACES_MAX),
+            viewers: PlaceCache::new(VIEWERS_MAX),
             home: geoip.home,
             at: Rules::new(at),
             nodes: Rules::new(nodes),
             named,
-            fleet_at: fleet.nodes.iter().map(|node| node.config.at).collect(),
+            fleet_at: fleet.nodes.iter().map(|node| (node.config.at, node.config.at.direction())).collect(),
         }
     }
 
@@ -133,12 +145,20 @@ impl Places {
     /// Where a viewer is; `None`: the address itself is unknown.
     #[must_use]
     pub fn site(&self, address: Option<IpAddr>) -> Site<'_> {
+        let seen = match address {
+            Some(address) => self.viewers.get_or_insert_with(address, || self.seen(Some(address))),
+            None => Cached::alone(IpAddr::V4(Ipv4Addr::UNSPECIFIED), self.seen(None)),
+        };
+        Site { seen, places: self }
+    }
+
+    fn seen(&self, address: Option<IpAddr>) -> Seen {
         let key = address.map_or(self.nowhere, |address| self.databases.find(address));
         let cidr_at = address.and_then(|address| self.at.cidr(address));
         let cidr_nodes = address.and_then(|address| self.nodes.cidr(address)).copied();
         let (cache, ruled) = cidr_at.map_or((&self.cache, None), |rule| (&rule.cache, Some(rule.at)));
-        let sited = cache.get_or_insert_with(key, || self.sited(key, ruled));
-        Site { sited, places: self, cidr_nodes }
+        let sited = cache.get_or_insert_with(key, || Arc::new(self.sited(key, ruled)));
+        Seen { sited: Arc::clone(&sited), cidr_nodes }
     }
 
     fn sited(&self, key: RecordKey, ruled: Option<Coordinates>) -> Sited {
@@ -163,12 +183,20 @@ impl Places {
         Sited { place, from, near, asn_nodes, country_nodes }
     }
 
+    /// The nearest nodes, nearest first. A large fleet is sifted by a product of vectors, and only who may be among the
+    /// nearest is measured: a town's first viewer waits for it.
     fn near(&self, at: Coordinates) -> Box<[(u32, f32)]> {
-        let mut near: Vec<(u32, f32)> =
-            (0_u32..).zip(&self.fleet_at).map(|(node, to)| (node, km(at, *to))).collect();
+        let from = at.direction();
+        let mut nodes: Vec<(u32, f64)> =
+            (0_u32..).zip(&self.fleet_at).map(|(node, (_, to))| (node, from.closeness(*to))).collect();
+        if nodes.len() > NEAR_MAX {
+            nodes.select_nth_unstable_by(NEAR_MAX, |a, b| b.1.total_cmp(&a.1));
+            nodes.truncate(NEAR_MAX);
+        }
+        let measured = |(node, _): (u32, f64)| (node, km(at, self.fleet_at[node as usize].0));
+        let mut near: Box<[(u32, f32)]> = nodes.into_iter().map(measured).collect();
         near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1));
-        near.truncate(NEAR_MAX);
-        near.into()
+        near
     }
 
     fn named(&self, rule: Option<usize>) -> &[usize] {
@@ -180,7 +208,7 @@ impl Site<'_> {
     /// What follows from the record.
     #[must_use]
     pub fn sited(&self) -> &Sited {
-        &self.sited
+        &self.seen.sited
     }
 
     /// Kilometres to a node; `None` while the place is unknown.
@@ -197,7 +225,7 @@ impl Site<'_> {
             key,
             spread_ms: spread_ms(sited.place.radius_km),
             rules: [
-                (Tier::Cidr, self.places.named(self.cidr_nodes)),
+                (Tier::Cidr, self.places.named(self.seen.cidr_nodes)),
                 (Tier::Asn, self.places.named(sited.asn_nodes)),
                 (Tier::Country, self.places.named(sited.country_nodes)),
             ],

@@ -31,13 +31,17 @@ fn city() -> Vec<u8> {
 }
 
 fn snapshot(geoip: &str) -> Snapshot {
-    let node = |id: &str, lat: f64| {
+    of(geoip, &[("north", 60.0, 5.0), ("south", 0.0, 5.0)])
+}
+
+fn of(geoip: &str, nodes: &[(&str, f64, f64)]) -> Snapshot {
+    let node = |(id, lat, lon): &(&str, f64, f64)| {
         format!(
-            "[[node]]\nid = \"{id}\"\nendpoint = \"http://{id}:9000\"\nat = {{ lat = {lat}, lon = 5.0 }}\n\
+            "[[node]]\nid = \"{id}\"\nendpoint = \"http://{id}:9000\"\nat = {{ lat = {lat}, lon = {lon} }}\n\
              access_key = \"a\"\nsecret_key = \"secret\"\n"
         )
     };
-    let nodes = format!("{}{}", node("north", 60.0), node("south", 0.0));
+    let nodes: String = nodes.iter().map(node).collect();
     let text = format!("[bucket]\nname = \"movies\"\n{geoip}\n{nodes}");
     let source = config::Source { text: &text, path: None, env: &BTreeMap::new() };
     let config = config::parse(&source).unwrap_or_else(|faults| panic!("{faults}")).config;
@@ -109,4 +113,48 @@ fn rules_name_nodes_by_tier() {
     check(rules, "192.0.2.200", "52.0 database north country:north country:south");
     check(rules, "203.0.113.1", "0.0 database south");
     check(rules, "100.64.0.1", "- unknown -");
+}
+
+#[test]
+fn the_nearest_of_a_large_fleet_are_kept_as_if_all_were_measured() {
+    let mut seed = 1_u32;
+    let mut up_to = |most: f64| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(seed >> 8) / f64::from(1 << 24) * most
+    };
+    let ids: Vec<String> = (0..400).map(|node| format!("n{node}")).collect();
+    // The last ones share a town, some of them a house.
+    let spread = ids[..300].iter().map(|id| (id.as_str(), up_to(180.0) - 90.0, up_to(360.0) - 180.0));
+    let mut nodes: Vec<(&str, f64, f64)> = spread.collect();
+    let town = (0_u32..).zip(&ids[300..]).map(|(n, id)| (id.as_str(), 52.0, 5.0 + f64::from(n / 4) / 1e4));
+    nodes.extend(town);
+    let snapshot = of("", &nodes);
+    for (lat, lon) in [(52.0, 5.0), (-33.0, 151.0), (90.0, 0.0), (0.0, 180.0), (-52.0, -175.0)] {
+        let at = Coordinates::new(lat, lon).expect("a place");
+        let mut all: Vec<f32> = snapshot.fleet.nodes.iter().map(|node| km(at, node.config.at)).collect();
+        all.sort_unstable_by(f32::total_cmp);
+        let near = snapshot.places.near(at);
+        let kept: Vec<f32> = near.iter().map(|(_, distance_km)| *distance_km).collect();
+        assert_eq!(kept, all[..NEAR_MAX], "near {lat}, {lon}");
+        for (node, distance_km) in near {
+            assert_eq!(
+                km(at, snapshot.fleet.nodes[node as usize].config.at).to_bits(),
+                distance_km.to_bits()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_viewer_who_comes_back_is_seen_as_before() {
+    let rules = "[[geoip.rule]]\ncidr = \"192.0.2.0/25\"\nnodes = [\"south\"]\n";
+    let snapshot = snapshot(rules);
+    let told = |address: &str| {
+        let site = snapshot.places.site(address.parse().ok());
+        (format!("{:?}", site.sited()), format!("{:?}", site.question(1).rules))
+    };
+    let viewers = ["192.0.2.1", "192.0.2.200", "198.51.100.1", "2001:db8::1", "0.0.0.0", "no address"];
+    let first = viewers.map(told);
+    assert_eq!(viewers.map(told), first);
+    assert_ne!(first[0].1, first[1].1, "one record, and only one of both is ruled");
 }
