@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod city;
 mod figures;
 mod film;
 mod flood;
@@ -19,6 +20,7 @@ mod process;
 mod random;
 mod redirect;
 mod run;
+mod schedule;
 mod stream;
 mod stub;
 mod viewer;
