@@ -216,7 +216,7 @@ fn drawn(
 }
 
 /// Some address of a network.
-fn inside(network: IpAddr, prefix: u8, random: &mut Random) -> IpAddr {
+pub(crate) fn inside(network: IpAddr, prefix: u8, random: &mut Random) -> IpAddr {
     let noise = u128::from(random.next()) << 64 | u128::from(random.next());
     match network {
         IpAddr::V4(network) => {

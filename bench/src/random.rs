@@ -81,6 +81,11 @@ impl<T> Weighted<T> {
         self.things.get(at.min(self.things.len() - 1)).map(|(_, thing)| thing)
     }
 
+    /// The same chances for what each of them becomes.
+    pub(crate) fn map<U>(&self, into: impl Fn(&T) -> U) -> Weighted<U> {
+        Weighted { things: self.things.iter().map(|(sum, thing)| (*sum, into(thing))).collect() }
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.things.len()
