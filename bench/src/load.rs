@@ -15,6 +15,7 @@ use self::blocks::Maker;
 use self::client::{Client, Pool, Speak};
 use self::drive::{Crowd, drive};
 use self::films::Film;
+use self::homes::Home;
 use self::places::Places;
 use self::report::{Report, SetUp};
 use self::scenario::{READY_MADE, Scenario};
@@ -122,8 +123,8 @@ struct Ground {
     targets: Vec<String>,
     films: Vec<Rc<Film>>,
     places: Places,
-    database: Vec<u8>,
-    about_database: String,
+    homes: Vec<Home>,
+    about_homes: String,
     /// Held for its end.
     _stage: Option<Stage>,
 }
@@ -133,43 +134,49 @@ async fn load(options: &Options, stop: Rc<Stop>) -> Result<Report, Failure> {
     if let Some(duration) = options.duration {
         scenario = scenario.lasting(duration.as_secs_f64());
     }
-    let viewers_max = room(options.max_viewers)?;
     let place = options.common.place()?;
     let ground = if options.self_contained { own_ground(options, &place).await? } else { ground(options)? };
-    let seed = options.seed;
-    let homes = homes::draw(&ground.database, HOMES, seed)?;
+    let report = play(options, scenario, ground, stop).await?;
+    keep(options, &report)?;
+    Ok(report)
+}
+
+/// Lets the viewers come, and counts.
+async fn play(
+    options: &Options,
+    scenario: Scenario,
+    ground: Ground,
+    stop: Rc<Stop>,
+) -> Result<Report, Failure> {
+    let viewers_max = room(options.max_viewers)?;
     let wanted_s = scenario.lasts_s();
     let slot = Duration::from_secs_f64((wanted_s / SLOTS).max(SLOT_MIN_S));
     let set_up = set_up(options, &scenario, &ground, viewers_max)?;
-    let client = Client::new(tls::configs(options.ca.as_deref())?, options.patience);
     let shared = Rc::new(Shared {
-        client,
-        targets: ground.targets.clone(),
+        client: Client::new(tls::configs(options.ca.as_deref())?, options.patience),
+        targets: ground.targets,
         speak: if options.http2 { Speak::Http2 } else { Speak::Http1 },
         header: options.viewer_header.header(),
         resolve_only: options.resolve_only,
         patience: options.patience,
         alarm: Alarm::new(),
-        stop: Rc::clone(&stop),
+        stop,
         tally: RefCell::new(Tally::new(Instant::now(), slot)),
         places: ground.places,
     });
     let crowd = Crowd {
         scenario,
         films: ground.films,
-        homes,
+        homes: ground.homes,
         viewers_max,
-        seed,
+        seed: options.seed,
         gate_pool: options.shared_connections.then(Pool::shared),
     };
     say(&format!("{}: {wanted_s:.0} s against {} ...", set_up.scenario, set_up.targets.join(", ")));
     shared.tally.borrow_mut().begun = Instant::now();
     let ran = drive(crowd, Rc::clone(&shared)).await?;
-    let ran_s = ran.as_secs_f64();
-    let set_up = SetUp { ran_s, stopped_early: ran_s < wanted_s * 0.999, ..set_up };
-    let report = Report::new(set_up, &shared.tally.borrow());
-    keep(options, &report)?;
-    Ok(report)
+    let set_up = SetUp { ran_s: ran.lasted.as_secs_f64(), stopped_early: ran.is_early, ..set_up };
+    Ok(Report::new(set_up, &shared.tally.borrow()))
 }
 
 /// Writes what is wanted of the report into files.
@@ -210,9 +217,10 @@ fn ground(options: &Options) -> Result<Ground, Failure> {
             "which films? --films FILE; `load manifest` makes one, `--self-contained` needs none".to_owned(),
         )
     })?;
-    let (database, about_database) = database(options)?;
+    let (database, about_homes) = database(options)?;
+    let homes = homes::draw(&database, HOMES, options.seed)?;
     let places = options.gate_config.as_deref().map(Places::read).transpose()?.unwrap_or_default();
-    Ok(Ground { targets: targets?, films, places, database, about_database, _stage: None })
+    Ok(Ground { targets: targets?, films, places, homes, about_homes, _stage: None })
 }
 
 fn database(options: &Options) -> Result<(Vec<u8>, String), Failure> {
@@ -240,7 +248,8 @@ async fn own_ground(options: &Options, place: &Place) -> Result<Ground, Failure>
         films.push(Rc::new(Film { uuid: uuid.clone(), size: bytes.len() as u64, blocks }));
         files.push(FilmFile { uuid, path });
     }
-    let (database, about_database) = database(options)?;
+    let (database, about_homes) = database(options)?;
+    let homes = homes::draw(&database, HOMES, options.seed)?;
     let file = place.scratch.path().join("city.mmdb");
     std::fs::write(&file, &database).map_err(Failure::during(file.display().to_string()))?;
     let header = (options.viewer_header != ViewerHeader::None).then(|| options.viewer_header.name());
@@ -248,7 +257,7 @@ async fn own_ground(options: &Options, place: &Place) -> Result<Ground, Failure>
     let stage = Stage::start(place, &files, setting).await?;
     let places = Places::parse(&stage.config).unwrap_or_default();
     let targets = vec![target(&format!("http://{}", stage.gate.address))?];
-    Ok(Ground { targets, films, places, database, about_database, _stage: Some(stage) })
+    Ok(Ground { targets, films, places, homes, about_homes, _stage: Some(stage) })
 }
 
 fn set_up(
@@ -269,7 +278,7 @@ fn set_up(
         machine: machine()?.trim_start_matches("Machine: ").to_owned(),
         films: ground.films.len(),
         films_with_blocks: ground.films.iter().filter(|film| film.blocks.is_some()).count(),
-        database: ground.about_database.clone(),
+        database: ground.about_homes.clone(),
         http: format!("{protocol} to the gate, connections {shared}"),
         viewer_header: options.viewer_header.name().to_owned(),
         resolve_only: options.resolve_only,

@@ -41,6 +41,14 @@ pub(super) struct Crowd {
     pub(super) gate_pool: Option<Rc<Pool>>,
 }
 
+/// How a run went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ran {
+    pub(super) lasted: Duration,
+    /// Somebody said stop.
+    pub(super) is_early: bool,
+}
+
 /// What is ready before the clock runs.
 struct Cast {
     crowd: Crowd,
@@ -57,11 +65,11 @@ struct There {
     left: Notify,
 }
 
-/// Runs, within a `LocalSet`; returns how long it took.
+/// Runs, within a `LocalSet`.
 ///
 /// # Errors
 /// The system has no timer left.
-pub(super) async fn drive(crowd: Crowd, shared: Rc<Shared>) -> Result<Duration, Failure> {
+pub(super) async fn drive(crowd: Crowd, shared: Rc<Shared>) -> Result<Ran, Failure> {
     let begun = shared.tally.borrow().begun;
     let lasts = Duration::from_secs_f64(crowd.scenario.lasts_s());
     let there = Rc::new(There::default());
@@ -76,21 +84,20 @@ pub(super) async fn drive(crowd: Crowd, shared: Rc<Shared>) -> Result<Duration, 
     let whole = async {
         let come = async {
             cast.come(begun).await;
-            shared.alarm.until(begun + lasts).await;
-        };
-        tokio::select! {
-            () = come => {}
-            () = shared.stop.stopped() => {}
-        }
-        let ran = begun.elapsed();
-        shared.stop.set();
-        let all_gone = async {
-            while there.count.get() > 0 {
-                there.left.notified().await;
+            // If nobody is there and nobody comes any more, nothing more can happen.
+            tokio::select! {
+                () = shared.alarm.until(begun + lasts) => {}
+                () = there.all_gone() => {}
             }
         };
+        let is_early = tokio::select! {
+            () = come => false,
+            () = shared.stop.stopped() => true,
+        };
+        let ran = Ran { lasted: begun.elapsed(), is_early };
+        shared.stop.set();
         // Whoever is left after all that is seen as a film that did not end.
-        let _ = timeout(shared.patience + AFTER_PATIENCE, all_gone).await;
+        let _ = timeout(shared.patience + AFTER_PATIENCE, there.all_gone()).await;
         ran
     };
     let look = async {
@@ -102,13 +109,19 @@ pub(super) async fn drive(crowd: Crowd, shared: Rc<Shared>) -> Result<Duration, 
     };
     let ran = tokio::select! {
         ran = whole => Ok(ran),
-        ended = shared.alarm.run() => {
-            ended.and(Ok(Duration::ZERO)).map_err(Failure::during("the timer of the load"))
-        }
-        () = look => Ok(Duration::ZERO),
+        Err(error) = shared.alarm.run() => Err(Failure::during("the timer of the load")(error)),
+        () = look => unreachable!("it goes on for ever"),
     };
     progress.end();
     ran
+}
+
+impl There {
+    async fn all_gone(&self) {
+        while self.count.get() > 0 {
+            self.left.notified().await;
+        }
+    }
 }
 
 impl Cast {

@@ -167,10 +167,10 @@ fn latency(report: &Report, title: &str, of: impl Fn(&SlotRow) -> Quantiles) -> 
     LineChart::new(title, Unit::Clock, Unit::Milliseconds)
         .note(format!("By {} s, starts, seeks and resumes together", report.slot_s))
         .log()
-        .with(Series::new("p50", line(|quantiles| quantiles.p50_ms)))
-        .with(Series::new("p90", line(|quantiles| quantiles.p90_ms)).colour(Colour::Nth(2)))
+        .with(Series::new("most", line(|quantiles| quantiles.max_ms)).colour(Colour::Muted).dashed())
         .with(Series::new("p99", line(|quantiles| quantiles.p99_ms)).colour(Colour::Nth(1)))
-        .with(Series::new("most", line(|quantiles| quantiles.max_ms)).colour(Colour::Nth(3)))
+        .with(Series::new("p90", line(|quantiles| quantiles.p90_ms)).colour(Colour::Nth(2)))
+        .with(Series::new("p50", line(|quantiles| quantiles.p50_ms)).colour(Colour::Nth(0)))
 }
 
 fn times(report: &Report) -> Table {

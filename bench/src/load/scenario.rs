@@ -37,7 +37,6 @@ pub(super) struct Scenario {
 /// A kind of viewers.
 #[derive(Clone, Debug)]
 pub(super) struct Behaviour {
-    pub(super) name: String,
     /// Films at once, each in a tab of its own: at least 1.
     pub(super) tabs: Dist,
     pub(super) bit_rate_kbps: Dist,
@@ -84,7 +83,8 @@ impl Scenario {
         Self::read(&stem, &text)
     }
 
-    fn read(name: &str, text: &str) -> Result<Self, Failure> {
+    /// From a text.
+    pub(super) fn read(name: &str, text: &str) -> Result<Self, Failure> {
         parse::scenario(name, text).map_err(|faults| {
             let faults: Vec<String> = faults.iter().map(|fault| format!("    {fault}")).collect();
             Failure::NotHere(format!("scenario {name}:\n{}", faults.join("\n")))

@@ -185,6 +185,8 @@ impl Tally {
     }
 
     pub(super) fn came(&mut self, now: Instant) {
+        // So that slots until now have those who were there in them, here and below.
+        self.slot(now);
         self.counts.came += 1;
         self.counts.at_once += 1;
         self.counts.at_once_max = self.counts.at_once_max.max(self.counts.at_once);
@@ -194,7 +196,6 @@ impl Tally {
     }
 
     pub(super) fn went(&mut self, now: Instant) {
-        // So that those who were there until now are seen.
         self.slot(now);
         self.counts.at_once = self.counts.at_once.saturating_sub(1);
     }

@@ -189,8 +189,12 @@ impl Tab {
                     link = None;
                     let now = Instant::now();
                     broke = broke.or(Some(now));
-                    let after = TRY_AFTER[(failures as usize - 1).min(TRY_AFTER.len() - 1)];
-                    Want { kind: Kind::Resume, due: now + after, from: check.at() }
+                    let due = now + TRY_AFTER[(failures as usize - 1).min(TRY_AFTER.len() - 1)];
+                    // Who would have left by then does not try again.
+                    if matches!(act, (after, Act::Leave { .. }) if self.begun + after <= due) {
+                        return End::Lost;
+                    }
+                    Want { kind: Kind::Resume, due, from: check.at() }
                 }
             };
         }
@@ -252,7 +256,7 @@ impl Tab {
         }
         let location = answer.fields.get(LOCATION).and_then(|location| location.to_str().ok());
         let location = location.and_then(|location| location.parse::<Uri>().ok());
-        let location = location.filter(|location| location.authority().is_some());
+        let location = location.filter(|location| location.scheme().is_some());
         let location = location.ok_or((Party::Gate, Cause::WrongHead))?;
         answer.body.drain(DRAINED).await;
         let node = self.node(&location);
@@ -372,11 +376,7 @@ impl Tab {
             let stopped = self.read_until(due, stream, check, want, broke, &mut pace).await;
             since_pause = since_pause.map(|since: u64| since + pace.read - before);
             match stopped {
-                Some(Read::Broken(Cause::Short | Cause::Reset))
-                    if since_pause.is_some_and(|since| since <= ON_ITS_WAY) =>
-                {
-                    return Read::Broken(Cause::ClosedInPause);
-                }
+                Some(Read::Broken(cause)) => return Read::Broken(after_pause(cause, since_pause)),
                 Some(read) => return read,
                 None => {}
             }
@@ -472,6 +472,14 @@ impl Tab {
     }
 }
 
+/// What a break is, so many bytes after the end of a long pause, if there was one.
+fn after_pause(cause: Cause, since_pause: Option<u64>) -> Cause {
+    match (cause, since_pause) {
+        (Cause::Short | Cause::Reset, Some(0..=ON_ITS_WAY)) => Cause::ClosedInPause,
+        _ => cause,
+    }
+}
+
 /// Whether the head of an answer announces all of a film from there on, as it is.
 fn is_film(answer: &Answer, from: u64, size: u64) -> bool {
     let field = |name: HeaderName| answer.fields.get(name).and_then(|value| value.to_str().ok());
@@ -485,4 +493,51 @@ fn is_film(answer: &Answer, from: u64, size: u64) -> bool {
         _ => false,
     };
     is_plain && is_there && length == Some(size - from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_pauses_may_be_let_go() {
+        let check = |cause: Cause, since: Option<u64>, expected: Cause| {
+            assert_eq!(after_pause(cause, since), expected, "{cause} {since:?}");
+        };
+        check(Cause::Short, Some(0), Cause::ClosedInPause);
+        check(Cause::Reset, Some(1 << 20), Cause::ClosedInPause);
+        check(Cause::Reset, Some(ON_ITS_WAY + 1), Cause::Reset);
+        check(Cause::Short, None, Cause::Short);
+        check(Cause::Stall, Some(0), Cause::Stall);
+        check(Cause::WrongBytes, Some(0), Cause::WrongBytes);
+    }
+
+    #[test]
+    fn a_player_reads_what_it_shows_and_fills_its_buffer() {
+        let begun = Instant::now();
+        let player = Player { rate: 1000.0, buffer: 5000.0, asks_again: true };
+        let check = |read: u64, after_ms: u64, expected_ms: u64| {
+            let wait = Pace { begun, player, read }.wait(begun + Duration::from_millis(after_ms));
+            let off = wait.as_secs_f64() - expected_ms as f64 / 1e3;
+            assert!(off.abs() < 1e-6, "{read} bytes after {after_ms} ms: {wait:?}");
+        };
+        check(0, 0, 0);
+        check(5000, 0, 0);
+        check(6000, 0, 1000);
+        check(6000, 400, 600);
+        check(6000, 2000, 0);
+    }
+
+    #[test]
+    fn viewers_are_told_in_each_header() {
+        let check = |header: Header, address: &str, expected: &str| {
+            let home = Home { address: address.parse().unwrap(), country: String::new(), at: None };
+            let (name, value) = header.field(&home).unwrap();
+            assert_eq!(format!("{name}: {}", value.to_str().unwrap()), expected);
+        };
+        check(Header::XForwardedFor, "192.0.2.7", "x-forwarded-for: 192.0.2.7");
+        check(Header::XRealIp, "2001:db8::1", "x-real-ip: 2001:db8::1");
+        check(Header::Forwarded, "192.0.2.7", "forwarded: for=192.0.2.7");
+        check(Header::Forwarded, "2001:db8::1", "forwarded: for=\"[2001:db8::1]\"");
+    }
 }

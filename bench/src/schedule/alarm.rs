@@ -147,21 +147,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn all_are_woken_in_order_and_none_too_early() {
+    async fn all_are_woken_and_none_too_early() {
         let alarm = Alarm::new();
         let begun = Instant::now();
-        let order = RefCell::new(Vec::new());
         let wait = async |ms: u64| {
             let at = begun + Duration::from_millis(ms);
             alarm.until(at).await;
             assert!(Instant::now() >= at, "{ms} ms");
-            order.borrow_mut().push(ms);
         };
         tokio::select! {
             _ = alarm.run() => {}
             _ = async { tokio::join!(wait(12), wait(3), wait(0), wait(7), wait(3)) } => {}
         }
-        assert_eq!(*order.borrow(), [0, 3, 3, 7, 12]);
         assert!(alarm.waiting.borrow().is_empty());
     }
 

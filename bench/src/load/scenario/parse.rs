@@ -97,7 +97,8 @@ fn behaviours(root: &mut Reader<'_, '_>, faults: &mut Faults<'_>) -> Vec<(f64, B
 
 /// Reads all of it before it gives up, so that all faults are found.
 fn behaviour(table: &mut Reader<'_, '_>, faults: &mut Faults<'_>) -> Option<Behaviour> {
-    let name = table.text("name", faults);
+    // For whoever reads the file.
+    table.text("name", faults)?;
     let mut dist = |key: &'static str| table_dist(table, key, faults);
     let [tabs, rate, buffer, stays] = ["tabs", "bit_rate_kbps", "buffer_s", "stays_s"].map(&mut dist);
     let acts = acts(table, faults);
@@ -112,7 +113,6 @@ fn behaviour(table: &mut Reader<'_, '_>, faults: &mut Faults<'_>) -> Option<Beha
     });
     let asks_again = table.number("asks_again", 0.0..=1.0, faults);
     Some(Behaviour {
-        name: name?,
         tabs: tabs?,
         bit_rate_kbps: rate?,
         buffer_s: buffer?,
