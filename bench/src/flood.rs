@@ -15,10 +15,10 @@ use self::figures::{Phase, Report};
 use self::load::Line;
 use self::look::{Look, watched};
 use self::nodes::Library;
-use self::schedule::{Late, Schedule};
 use crate::process::{Cores, Server, claim_files, free_address};
 use crate::random::Random;
 use crate::run::{Common, Told, machine};
+use crate::schedule::{Late, Schedule};
 use crate::stub::CITIES;
 use crate::viewer::request;
 use crate::{Failure, gate, say};
@@ -27,7 +27,6 @@ mod figures;
 mod load;
 mod look;
 mod nodes;
-mod schedule;
 
 /// Connections of those who watch known films.
 const KNOWN_CONNECTIONS: u32 = 64;

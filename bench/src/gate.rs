@@ -14,7 +14,7 @@ use crate::process::{Place, Server};
 /// Starts the gate with a configuration that names these two addresses, and waits until so many nodes are up.
 pub(crate) async fn start(
     place: &Place,
-    core: usize,
+    core: impl Into<Option<usize>>,
     name: &str,
     address: SocketAddr,
     admin: SocketAddr,

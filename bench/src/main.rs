@@ -8,10 +8,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod city;
 mod figures;
 mod film;
 mod flood;
 mod gate;
+mod load;
 mod memory;
 mod origin;
 mod peers;
@@ -19,6 +21,8 @@ mod process;
 mod random;
 mod redirect;
 mod run;
+mod schedule;
+mod stage;
 mod stream;
 mod stub;
 mod viewer;
@@ -55,6 +59,13 @@ enum Command {
     /// a second, and takes them away again. Exit status 1: a known film was not given, the gate's memory grew all
     /// through the flood, an unknown name was answered by something else than 404 or 503, or a node was asked twice.
     Flood(flood::Args),
+    /// Viewers who come by a schedule, watch films and check every byte: for any gate, or one that is started here
+    ///
+    /// An open model: viewers come when the scenario says, however slow the answers are, and times count from when a
+    /// request was due. Bounded: a day, --max-viewers at once (more are counted, not queued), and memory of about
+    /// 30 MiB, 0.1 to 1 MiB for each viewer, and 32 bytes for each MiB of films with known blocks. Ctrl-C ends it
+    /// early, with its report. Exit status 1: a byte was wrong, or there were more errors than --max-errors.
+    Load(Box<load::Args>),
 }
 
 /// Why there are no figures.
@@ -89,6 +100,7 @@ fn main() -> ExitCode {
         Command::Stream(args) => stream::run(&args),
         Command::Memory(args) => memory::run(&args),
         Command::Flood(args) => flood::run(&args),
+        Command::Load(args) => load::run(&args),
     };
     match told {
         Ok(told) => {

@@ -98,13 +98,13 @@ impl Place {
 }
 
 impl Server {
-    /// Starts a program on the core and waits until it takes connections at `address`.
+    /// Starts a program on the core, or on any without one, and waits until it takes connections at `address`.
     ///
     /// # Errors
     /// It is not built, it ended, or it does not listen in time.
     pub(crate) async fn start(
         place: &Place,
-        core: usize,
+        core: impl Into<Option<usize>>,
         name: &str,
         command: &[&str],
         address: SocketAddr,
@@ -120,8 +120,15 @@ impl Server {
         let out = out.and_then(|file| file.set_len(0).map(|()| file));
         let out = out.map_err(Failure::during(log.display().to_string()))?;
         let err = out.try_clone().map_err(Failure::during(log.display().to_string()))?;
-        let mut command = Command::new("taskset");
-        command.args(["-c", &core.to_string()]).arg(&program).args(arguments);
+        let mut command = match core.into() {
+            Some(core) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &core.to_string()]).arg(&program);
+                command
+            }
+            None => Command::new(&program),
+        };
+        command.args(arguments);
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("WATCHGATE_") {
                 command.env_remove(variable);

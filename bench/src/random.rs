@@ -29,6 +29,17 @@ impl Random {
         from + (to - from) * ((self.next() >> 11) as f64 / (1_u64 << 53) as f64)
     }
 
+    /// With mean 1, exponentially distributed.
+    pub(crate) fn exponential(&mut self) -> f64 {
+        // From 0 up to 1, so that the logarithm is of something above 0.
+        -(1.0 - self.between(0.0, 1.0)).ln()
+    }
+
+    /// With mean 0 and deviation 1, normally distributed (Box and Muller 1958).
+    pub(crate) fn normal(&mut self) -> f64 {
+        (2.0 * self.exponential()).sqrt() * self.between(0.0, std::f64::consts::TAU).cos()
+    }
+
     /// Version 4, by RFC 9562.
     pub(crate) fn uuid(&mut self) -> String {
         let (high, low) = (self.next(), self.next());
@@ -40,6 +51,44 @@ impl Random {
             high >> 16 & 0xffff,
             low & 0xffff_ffff_ffff
         )
+    }
+}
+
+/// Things that are drawn with different chances.
+#[derive(Clone, Debug)]
+pub(crate) struct Weighted<T> {
+    /// With the sum of the weights up to and with each.
+    things: Vec<(f64, T)>,
+}
+
+impl<T> Weighted<T> {
+    /// Each with its weight; those without a weight above 0 are left out.
+    pub(crate) fn new(things: impl IntoIterator<Item = (f64, T)>) -> Self {
+        let mut sum = 0.0;
+        let mut sums = |(weight, thing): (f64, T)| {
+            sum += weight;
+            (sum, thing)
+        };
+        let things = things.into_iter().filter(|(weight, _)| *weight > 0.0 && weight.is_finite());
+        Self { things: things.map(&mut sums).collect() }
+    }
+
+    /// One of them; `None`: there is none.
+    pub(crate) fn draw(&self, random: &mut Random) -> Option<&T> {
+        let all = self.things.last()?.0;
+        let drawn = random.between(0.0, all);
+        let at = self.things.partition_point(|(sum, _)| *sum <= drawn);
+        self.things.get(at.min(self.things.len() - 1)).map(|(_, thing)| thing)
+    }
+
+    /// The same chances for what each of them becomes.
+    pub(crate) fn map<U>(&self, into: impl Fn(&T) -> U) -> Weighted<U> {
+        Weighted { things: self.things.iter().map(|(sum, thing)| (*sum, into(thing))).collect() }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.things.len()
     }
 }
 
@@ -55,6 +104,33 @@ mod tests {
         assert_eq!(drawn.iter().min(), Some(&0));
         assert_eq!(random.below(1), 0);
         assert!((0..1000).map(|_| random.between(-2.0, 3.0)).all(|number| (-2.0..3.0).contains(&number)));
+    }
+
+    #[test]
+    fn distributions_have_their_moments() {
+        let mut random = Random::new(1);
+        let check = |numbers: Vec<f64>, mean: f64, deviation: f64| {
+            let count = numbers.len() as f64;
+            let found = numbers.iter().sum::<f64>() / count;
+            let variance = numbers.iter().map(|number| (number - found).powi(2)).sum::<f64>() / count;
+            assert!(
+                (found - mean).abs() < 0.02 && (variance.sqrt() - deviation).abs() < 0.02,
+                "{found} {variance}"
+            );
+        };
+        check((0..100_000).map(|_| random.exponential()).collect(), 1.0, 1.0);
+        check((0..100_000).map(|_| random.normal()).collect(), 0.0, 1.0);
+    }
+
+    #[test]
+    fn things_are_drawn_by_their_weights() {
+        let things = Weighted::new([(1.0, 'a'), (0.0, 'b'), (3.0, 'c'), (f64::NAN, 'd')]);
+        let mut random = Random::new(4);
+        let drawn: String = (0..10_000).filter_map(|_| things.draw(&mut random)).collect();
+        let share = drawn.matches('c').count() as f64 / 1e4;
+        assert!((share - 0.75).abs() < 0.02 && !drawn.contains(['b', 'd']), "{share}");
+        assert_eq!(things.len(), 2);
+        assert_eq!(Weighted::<char>::new([]).draw(&mut random), None);
     }
 
     #[test]

@@ -12,12 +12,12 @@ use self::figures::{Report, Row};
 use self::load::{Round, Shape};
 use self::nodes::{AccessLine, Fleet, Presence};
 use self::requests::Requests;
+use crate::city::Towns;
 use crate::process::{Cores, Place, Server, free_address};
 use crate::run::{Common, Told, machine};
 use crate::stub::ROOMY;
-use crate::{Failure, gate, say};
+use crate::{Failure, city, gate, say};
 
-mod city;
 mod figures;
 mod lines;
 mod load;
@@ -212,7 +212,7 @@ fn database(args: &Args, scratch: &Path) -> Result<(PathBuf, String), Failure> {
     }
     say("making a City database ...");
     let file = scratch.join("made.mmdb");
-    let bytes = city::made()?;
+    let bytes = city::made(Towns::Anywhere)?;
     std::fs::write(&file, &bytes).map_err(Failure::during(file.display().to_string()))?;
     Ok((file, format!("City database: made, {} MB, 50,000 networks", bytes.len() / 1_000_000)))
 }

@@ -1,10 +1,13 @@
 //! What stands around every measurement: where the programs lie, what ends it early, how its report is told.
 
+use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::Failure;
 use crate::process::{Place, read};
@@ -39,6 +42,32 @@ pub(crate) struct Told {
     pub(crate) whole: bool,
 }
 
+/// Whether a run shall end before its time, and still be told.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    is_set: Cell<bool>,
+    set: Notify,
+}
+
+impl Stop {
+    /// Everybody shall end.
+    pub(crate) fn set(&self) {
+        self.is_set.set(true);
+        self.set.notify_waiters();
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.is_set.get()
+    }
+
+    /// Waits until everybody shall end.
+    pub(crate) async fn stopped(&self) {
+        while !self.is_set() {
+            self.set.notified().await;
+        }
+    }
+}
+
 impl Common {
     /// The place of the programs, with a fresh scratch folder.
     pub(crate) fn place(&self) -> Result<Place, Failure> {
@@ -62,29 +91,79 @@ impl Common {
         &self,
         measure: impl Future<Output = Result<R, Failure>>,
     ) -> Result<Told, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(Failure::during("a runtime"))?;
-        let report = runtime.block_on(async {
-            let failed = || Failure::during("signals");
-            let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
-            let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
+        let report = runtime()?.block_on(async {
+            let mut signals = Signals::new()?;
             tokio::select! {
                 report = measure => report,
-                _ = interrupt.recv() => Err(Failure::NotHere("interrupted".to_owned())),
-                _ = terminate.recv() => Err(Failure::NotHere("terminated".to_owned())),
+                word = signals.next() => Err(Failure::NotHere(word.to_owned())),
             }
         })?;
+        self.told(&report)
+    }
+
+    /// The same for a measurement that ends early and still reports when it is told to stop; told twice, it is over.
+    ///
+    /// # Errors
+    /// As the measurement, or a second signal came.
+    pub(crate) fn tell_when_stopped<R: Report>(
+        &self,
+        stop: &Stop,
+        measure: impl Future<Output = Result<R, Failure>>,
+    ) -> Result<Told, Failure> {
+        let measure = async {
+            let mut measure = std::pin::pin!(measure);
+            let mut signals = Signals::new()?;
+            tokio::select! {
+                report = &mut measure => return report,
+                _ = signals.next() => stop.set(),
+            }
+            tokio::select! {
+                report = &mut measure => report,
+                word = signals.next() => Err(Failure::NotHere(word.to_owned())),
+            }
+        };
+        let report = runtime()?.block_on(measure)?;
+        self.told(&report)
+    }
+
+    fn told<R: Report>(&self, report: &R) -> Result<Told, Failure> {
         let text = if self.json {
             let failed = |error| Failure::System {
                 what: "the report as JSON".to_owned(),
                 error: io::Error::from(error),
             };
-            serde_json::to_string_pretty(&report).map_err(failed)?
+            serde_json::to_string_pretty(report).map_err(failed)?
         } else {
             report.table()
         };
         Ok(Told { text, whole: report.is_whole() })
     }
+}
+
+/// What ends a measurement.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let of = |kind| signal(kind).map_err(Failure::during("signals"));
+        Ok(Self { interrupt: of(SignalKind::interrupt())?, terminate: of(SignalKind::terminate())? })
+    }
+
+    /// Waits for one and says what it is.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "interrupted",
+            _ = self.terminate.recv() => "terminated",
+        }
+    }
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::during("a runtime"))
 }
 
 /// One line about this machine.

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
-use super::schedule::{Schedule, Tickets};
+use crate::schedule::{Schedule, Tickets};
 use crate::viewer::field;
 
 /// How long an answer may take.

@@ -51,8 +51,9 @@ mod tests {
     #[test]
     fn this_process_grows() {
         let before = Own::of(std::process::id()).unwrap();
-        let kept = std::hint::black_box(vec![1_u8; 8 << 20]);
+        // So much never comes from what another test has given back.
+        let kept = std::hint::black_box(vec![1_u8; 64 << 20]);
         let grown = Own::of(std::process::id()).unwrap().since(&before);
-        assert!(grown.private_dirty >= 7 << 10, "{grown:?} for {} bytes", kept.len());
+        assert!(grown.private_dirty >= 32 << 10, "{grown:?} for {} bytes", kept.len());
     }
 }

@@ -8,14 +8,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use maxminddb::{Reader, WithinOptions};
 use maxminddb_writer::paths::IpAddrWithMask;
 use maxminddb_writer::{Database, metadata};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Failure;
-use crate::random::Random;
+use crate::random::{Random, Weighted};
 
 const TOWNS: usize = 20_000;
 const NETWORKS_V4: u32 = 40_000;
 const NETWORKS_V6: u32 = 10_000;
+/// How far towns lie around their city: two thirds of them within some 130 km in each direction.
+const SPREAD_DEGREES: f64 = 1.2;
 /// Of five viewers one comes over IPv6.
 const V6_IN: usize = 5;
 
@@ -51,7 +53,7 @@ struct Coded {
 #[derive(Serialize)]
 struct Country {
     geoname_id: u32,
-    iso_code: &'static str,
+    iso_code: String,
     names: Names,
 }
 
@@ -63,8 +65,36 @@ struct Location {
     time_zone: &'static str,
 }
 
+/// Where towns of a made database lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Towns {
+    /// Anywhere between 55 degrees south and 70 north, in a country drawn from eight.
+    Anywhere,
+    /// Around real cities, in proportion to the users of the internet there.
+    Real,
+}
+
+/// A real city, and how many users of the internet it stands for.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct City {
+    /// ISO 3166-1, two letters.
+    pub(crate) country: String,
+    lat: f64,
+    lon: f64,
+    pub(crate) users_k: u32,
+}
+
+/// Where the internet's users live; `data/README.md` says where that is from.
+const CITIES: &str = include_str!("../data/cities.csv");
+
+/// All cities of the table.
+pub(crate) fn cities() -> Vec<City> {
+    // A test holds that every line can be read.
+    csv::Reader::from_reader(CITIES.as_bytes()).deserialize().filter_map(Result::ok).collect()
+}
+
 /// A database of fifty thousand networks in the nested layout, the same in every run.
-pub(super) fn made() -> Result<Vec<u8>, Failure> {
+pub(crate) fn made(towns: Towns) -> Result<Vec<u8>, Failure> {
     let failed =
         |error: maxminddb_writer::Error| Failure::NotHere(format!("cannot make a City database: {error}"));
     let mut database = Database::default();
@@ -73,7 +103,14 @@ pub(super) fn made() -> Result<Vec<u8>, Failure> {
     database.metadata.binary_format_major_version = 2;
     database.metadata.build_epoch = 1_795_435_200;
     let mut random = Random::new(1);
-    let towns: Result<Vec<_>, _> = (0..TOWNS).map(|_| database.insert_value(town(&mut random))).collect();
+    let cities = if towns == Towns::Real { cities() } else { Vec::new() };
+    let cities = Weighted::new(cities.iter().map(|city| (f64::from(city.users_k), city)));
+    let town = |_| {
+        let town = town(&mut random);
+        let city = cities.draw(&mut random);
+        database.insert_value(if let Some(city) = city { town.near(city, &mut random) } else { town })
+    };
+    let towns: Result<Vec<_>, _> = (0..TOWNS).map(town).collect();
     let towns = towns.map_err(failed)?;
     for index in 0..NETWORKS_V4 {
         // From 1.0.0.0 upward in steps that end below 224.0.0.0.
@@ -88,6 +125,16 @@ pub(super) fn made() -> Result<Vec<u8>, Failure> {
         database.insert_node(IpAddrWithMask::new(network.into(), 32), towns[random.below(TOWNS)]);
     }
     database.write_to(Vec::new()).map_err(failed)
+}
+
+impl Record {
+    /// The same, moved to somewhere around a city.
+    fn near(mut self, city: &City, random: &mut Random) -> Self {
+        self.country.iso_code.clone_from(&city.country);
+        self.location.latitude = (city.lat + random.normal() * SPREAD_DEGREES).clamp(-85.0, 85.0);
+        self.location.longitude = (city.lon + random.normal() * SPREAD_DEGREES).clamp(-180.0, 180.0);
+        self
+    }
 }
 
 fn town(random: &mut Random) -> Record {
@@ -105,7 +152,7 @@ fn town(random: &mut Random) -> Record {
         continent: Coded { code: "EU", names: names("Continent") },
         country: Country {
             geoname_id,
-            iso_code: COUNTRIES[random.below(COUNTRIES.len())],
+            iso_code: COUNTRIES[random.below(COUNTRIES.len())].to_owned(),
             names: names("Country"),
         },
         location: Location {
@@ -122,7 +169,7 @@ fn town(random: &mut Random) -> Record {
 ///
 /// # Errors
 /// The bytes are no database, or it has no IPv4 networks.
-pub(super) fn viewers(database: &[u8], count: usize) -> Result<Vec<IpAddr>, Failure> {
+pub(crate) fn viewers(database: &[u8], count: usize) -> Result<Vec<IpAddr>, Failure> {
     let unreadable =
         |error: maxminddb::MaxMindDbError| Failure::NotHere(format!("the City database: {error}"));
     let reader = Reader::from_source(database).map_err(unreadable)?;
@@ -169,7 +216,7 @@ fn drawn(
 }
 
 /// Some address of a network.
-fn inside(network: IpAddr, prefix: u8, random: &mut Random) -> IpAddr {
+pub(crate) fn inside(network: IpAddr, prefix: u8, random: &mut Random) -> IpAddr {
     let noise = u128::from(random.next()) << 64 | u128::from(random.next());
     match network {
         IpAddr::V4(network) => {
@@ -193,7 +240,7 @@ mod tests {
 
     #[test]
     fn viewers_live_all_over_the_made_database() {
-        let database = made().unwrap();
+        let database = made(Towns::Anywhere).unwrap();
         let reader = Reader::from_source(&database[..]).unwrap();
         let viewers = viewers(&database, 5000).unwrap();
         assert_eq!(viewers.len(), 5000);
@@ -201,6 +248,15 @@ mod tests {
         let towns: HashSet<_> =
             viewers.iter().map(|viewer| reader.lookup(*viewer).unwrap().offset().expect("a place")).collect();
         assert!(towns.len() > 3000, "{} towns", towns.len());
+    }
+
+    #[test]
+    fn every_city_can_be_read() {
+        let cities = cities();
+        assert_eq!(cities.len() + 1, CITIES.lines().count());
+        for City { country, lat, lon, users_k } in cities {
+            assert!(country.len() == 2 && lat.abs() < 90.0 && lon.abs() <= 180.0 && users_k > 0, "{country}");
+        }
     }
 
     #[test]

@@ -4,31 +4,32 @@
 //! is sent late, and the waiting is part of its time. Absent on purpose: anything that is sent.
 
 use std::cell::Cell;
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::Failure;
 
+pub(crate) use self::alarm::Alarm;
+use self::alarm::Timer;
+pub(crate) use self::arrivals::{Arrivals, Phase, Process};
+
+mod alarm;
+mod arrivals;
+
 /// So many a second, evenly spread, the first one at once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Schedule {
-    pub(super) begun: Instant,
+pub(crate) struct Schedule {
+    pub(crate) begun: Instant,
     /// A second; at least 1.
-    pub(super) rate: u32,
+    pub(crate) rate: u32,
     /// In all.
-    pub(super) total: u64,
+    pub(crate) total: u64,
 }
 
 impl Schedule {
     /// When the one with this number is due, counted from 0.
-    pub(super) fn at(&self, number: u64) -> Instant {
+    pub(crate) fn at(&self, number: u64) -> Instant {
         let rate = u64::from(self.rate);
         let part_ns = number % rate * 1_000_000_000 / rate;
         self.begun + Duration::from_secs(number / rate) + Duration::from_nanos(part_ns)
@@ -45,7 +46,7 @@ impl Schedule {
 
 /// Hands out what is due, in order, to whoever is free.
 #[derive(Debug)]
-pub(super) struct Tickets {
+pub(crate) struct Tickets {
     schedule: Schedule,
     /// A permit for each one that is due and not taken, and one that ends the waiting once there are no more.
     ready: Semaphore,
@@ -57,7 +58,7 @@ pub(super) struct Tickets {
 
 /// What becomes of those that are due and not taken when there shall be no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Late {
+pub(crate) enum Late {
     /// They are still sent.
     Sent,
     /// They are given up.
@@ -65,7 +66,7 @@ pub(super) enum Late {
 }
 
 impl Tickets {
-    pub(super) fn new(schedule: Schedule) -> Self {
+    pub(crate) fn new(schedule: Schedule) -> Self {
         Self {
             schedule,
             ready: Semaphore::new(0),
@@ -76,7 +77,7 @@ impl Tickets {
     }
 
     /// Waits for the next one and says when it was due; `None`: there are no more.
-    pub(super) async fn next(&self) -> Option<Instant> {
+    pub(crate) async fn next(&self) -> Option<Instant> {
         self.ready.acquire().await.ok()?.forget();
         let number = self.taken.get();
         if number >= self.end.get() {
@@ -91,65 +92,31 @@ impl Tickets {
     /// Makes them ready as they become due, until all are, or [`Tickets::stop`] is called.
     ///
     /// # Errors
-    /// The system has no timer or no thread left.
-    pub(super) async fn issue(&self) -> Result<(), Failure> {
-        let ticks = Ticks::every(Duration::from_secs(1) / self.schedule.rate);
-        let ticks = ticks.map_err(Failure::during("the timer of the load"))?;
+    /// The system has no timer left.
+    pub(crate) async fn issue(&self) -> Result<(), Failure> {
+        let failed = || Failure::during("the timer of the load");
+        let mut timer = Timer::new().map_err(failed())?;
         while self.issued.get() < self.end.get() {
             let due = self.schedule.due(Instant::now()).min(self.end.get());
             let fresh = due.saturating_sub(self.issued.get());
             self.issued.set(self.issued.get() + fresh);
             // A count of requests that one process sends.
             self.ready.add_permits(usize::try_from(fresh).unwrap_or_default());
-            ticks.next().await;
+            timer.until(self.schedule.at(self.issued.get())).await.map_err(failed())?;
         }
         self.ready.add_permits(1);
         Ok(())
     }
 
     /// No more become due.
-    pub(super) fn stop(&self, late: Late) {
+    pub(crate) fn stop(&self, late: Late) {
         self.end.set(if late == Late::Sent { self.issued.get() } else { self.taken.get() });
         self.ready.add_permits(1);
     }
 
     /// Those that were due and that nobody took.
-    pub(super) fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.issued.get() - self.taken.get()
-    }
-}
-
-/// A timer that is exact to some ten microseconds, in a thread of its own; tokio's counts whole milliseconds.
-#[derive(Debug)]
-struct Ticks {
-    ticked: Arc<Notify>,
-    over: Arc<AtomicBool>,
-}
-
-impl Ticks {
-    fn every(interval: Duration) -> io::Result<Self> {
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
-        timer.set(Expiration::Interval(TimeSpec::from(interval)), TimerSetTimeFlags::empty())?;
-        let ticks = Self { ticked: Arc::default(), over: Arc::default() };
-        let (ticked, over) = (Arc::clone(&ticks.ticked), Arc::clone(&ticks.over));
-        let run = move || {
-            while !over.load(Ordering::Relaxed) && timer.wait().is_ok() {
-                ticked.notify_one();
-            }
-        };
-        thread::Builder::new().name("ticks".to_owned()).spawn(run)?;
-        Ok(ticks)
-    }
-
-    /// Waits until it has ticked since it was last waited for.
-    async fn next(&self) {
-        self.ticked.notified().await;
-    }
-}
-
-impl Drop for Ticks {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
     }
 }
 
