@@ -1,0 +1,2 @@
+//! `watchgate-plan`.
+fn main() {}
