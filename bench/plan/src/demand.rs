@@ -10,7 +10,7 @@ use crate::fault::Faults;
 use crate::sheet::Sheet;
 
 /// A time of the curve, in milliseconds from its day's midnight. Days may be longer than 24 hours: `25:30`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At(pub u64);
 
 impl FromStr for At {
@@ -173,6 +173,12 @@ impl Demand {
             demand.points.iter_mut().for_each(|point| point.viewers *= scale);
         }
         Some(demand)
+    }
+
+    /// Nothing but the moment of the peak.
+    #[must_use]
+    pub fn peak_alone(&self) -> Self {
+        Self { points: vec![self.peak()], about: self.about.clone() }
     }
 
     /// Turns starts per second into viewers: each start watches for the mean time on average, and before the curve

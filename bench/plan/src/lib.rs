@@ -4,12 +4,17 @@
 //! schedule); [`replay`] asks the same functions again what a log says was asked. Absent on purpose: any choice,
 //! verdict or load figure of its own, and sockets.
 
+pub mod cost;
 pub mod demand;
 pub mod event;
 pub mod fault;
 pub mod films;
 pub mod fleet;
 pub mod mix;
+pub mod parallel;
+pub mod plan;
 pub mod random;
 pub mod sheet;
+pub mod sim;
 pub mod world;
+pub mod worst;

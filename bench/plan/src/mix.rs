@@ -68,13 +68,13 @@ enum Wanted {
 }
 
 impl Mix {
-    /// Every country by its people.
+    /// Every country by its users of the internet.
     #[must_use]
-    pub fn of_people(atlas: Atlas<'_>) -> Self {
+    pub fn of_users(atlas: Atlas<'_>) -> Self {
         let countries = &atlas.world.countries;
-        let rows = countries.iter().filter(|country| country.population > 0.0);
-        let rows: Vec<_> = rows.map(|country| (Wanted::Country(country.code), country.population)).collect();
-        Self::of(&rows, atlas, "every country by its people (GeoNames)")
+        let rows = countries.iter().filter(|country| country.users_k > 0.0);
+        let rows: Vec<_> = rows.map(|country| (Wanted::Country(country.code), country.users_k)).collect();
+        Self::of(&rows, atlas, "every country by its internet users, in its cities")
     }
 
     /// A mix as it is written: columns `share` and `country`, `lat` and `lon`, or `network`.
@@ -286,11 +286,11 @@ mod tests {
     }
 
     #[test]
-    fn the_ready_made_mix_is_all_people() {
+    fn the_ready_made_mix_is_all_users() {
         let world = World::new();
-        let mix = Mix::of_people(Atlas { world: &world, databases: None, seed: 1 });
-        let people: f64 = world.countries.iter().map(|country| country.population).sum();
+        let mix = Mix::of_users(Atlas { world: &world, databases: None, seed: 1 });
+        let users_k: f64 = world.countries.iter().map(|country| country.users_k).sum();
         let share: f64 = mix.spots.iter().map(|spot| spot.share).sum();
-        assert!((share / people - 1.0).abs() < 1e-9);
+        assert!((share / users_k - 1.0).abs() < 1e-9);
     }
 }

@@ -38,10 +38,9 @@ impl Sheet {
         faults: &mut Faults,
     ) -> Option<Self> {
         let before = faults.len();
-        let mut reader = csv::ReaderBuilder::new()
-            .comment(Some(b'#'))
-            .trim(csv::Trim::All)
-            .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+        let text = text.trim_start_matches('\u{feff}');
+        let mut reader =
+            csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
         let header = reader.headers().map(Clone::clone);
         let header = faults.keep(name, Some(1), header.map_err(|error| told(&error)))?;
         let columns: Vec<String> = header.iter().map(str::to_ascii_lowercase).collect();
@@ -53,7 +52,7 @@ impl Sheet {
             );
             return None;
         }
-        let line = header.position().map(csv::Position::line);
+        let line = header.position().map(|position| line_of(text, position));
         for (at, column) in columns.iter().enumerate() {
             if !known.contains(&column.as_str()) {
                 let what = format!("column {column:?} is not known; there are {}", known.join(", "));
@@ -68,8 +67,11 @@ impl Sheet {
         let mut rows = Vec::new();
         for record in reader.records() {
             match record {
-                Ok(cells) => rows.push(Row { line: cells.position().map_or(0, csv::Position::line), cells }),
-                Err(error) => faults.push(name, error.position().map(csv::Position::line), &told(&error)),
+                Ok(cells) => rows
+                    .push(Row { line: cells.position().map_or(0, |position| line_of(text, position)), cells }),
+                Err(error) => {
+                    faults.push(name, error.position().map(|position| line_of(text, position)), &told(&error))
+                }
             }
             if rows.len() > ROWS_MAX {
                 faults.push(name, None, &format!("more than {ROWS_MAX} rows"));
@@ -121,6 +123,13 @@ pub fn number(text: &str, least: f64) -> Result<f64, String> {
         Ok(_) => Err(format!("{text} is not a number from {least} up")),
         Err(_) => Err(format!("{text:?} is no number")),
     }
+}
+
+/// The reader's positions lie before the remarks and empty lines above a row.
+fn line_of(text: &str, position: &csv::Position) -> u64 {
+    let rest = usize::try_from(position.byte()).ok().and_then(|byte| text.get(byte..)).unwrap_or_default();
+    let is_passed = |line: &&str| line.trim_end_matches(['\r', '\n']).is_empty() || line.starts_with('#');
+    position.line() + rest.split_inclusive('\n').take_while(is_passed).count() as u64
 }
 
 fn told(error: &csv::Error) -> String {
