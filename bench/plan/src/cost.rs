@@ -100,12 +100,26 @@ pub fn gates(wanted: Wanted, machine: Machine, costs: Costs) -> Gates {
         ("network", wanted.gbit_s / (machine.gbit_s * USE_OF_LINK)),
         ("memory", memory_gib / (machine.memory_gib * USE_OF_LINK)),
     ];
-    let more = |most: (&'static str, f64), need: &(&'static str, f64)| if need.1 > most.1 { *need } else { most };
+    let more =
+        |most: (&'static str, f64), need: &(&'static str, f64)| if need.1 > most.1 { *need } else { most };
     let (bound, need) = needs.iter().fold(needs[0], more);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of machines, saturating")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of machines, saturating"
+    )]
     let needed = need.ceil().max(1.0) as u64;
     let egress_gbit_s = wanted.gbit_s;
-    Gates { gates: needed.saturating_add(1), bound, busy_cores, memory_gib, egress_gbit_s, wanted, machine, costs }
+    Gates {
+        gates: needed.saturating_add(1),
+        bound,
+        busy_cores,
+        memory_gib,
+        egress_gbit_s,
+        wanted,
+        machine,
+        costs,
+    }
 }
 
 #[cfg(test)]

@@ -16,5 +16,6 @@ pub mod plan;
 pub mod random;
 pub mod sheet;
 pub mod sim;
+pub mod text;
 pub mod world;
 pub mod worst;

@@ -11,7 +11,7 @@ use crate::event::{Event, What, words};
 use crate::fault::Failure;
 use crate::fleet;
 use crate::parallel;
-use crate::sim::{Run, Scene, sites};
+use crate::sim::{Run, sites};
 use crate::world::World;
 use crate::worst::{WhatIf, worst};
 
@@ -152,7 +152,11 @@ pub struct PlanArgs {
 /// # Errors
 /// All faults of what was written; or a file.
 pub fn run(args: &PlanArgs, say: &dyn Fn(&str)) -> Result<String, Failure> {
-    let say = |text: &str| if !args.quiet { say(text) };
+    let say = |text: &str| {
+        if !args.quiet {
+            say(text)
+        }
+    };
     let report = planned(args, &say)?;
     if let Some(file) = &args.report {
         std::fs::write(file, page::html(&report)).map_err(Failure::of(file))?;
@@ -192,7 +196,14 @@ pub fn planned(args: &PlanArgs, say: &dyn Fn(&str)) -> Result<Report, Failure> {
     .into_iter();
     let base = runs.next().ok_or_else(|| Failure::Ours("no run".to_owned()))?;
     let what_ifs: Vec<Run<'_>> = runs.collect();
-    Ok(Report::new(&report::Parts { scene: &scene, base: &base, standing, what_ifs: &what_ifs, gates, remarks }))
+    Ok(Report::new(&report::Parts {
+        scene: &scene,
+        base: &base,
+        standing,
+        what_ifs: &what_ifs,
+        gates,
+        remarks,
+    }))
 }
 
 /// The worst ends at the peak.
@@ -217,7 +228,9 @@ fn ends(
                 what: What::Kill,
                 nodes: found.nodes,
             }),
-            None => remarks.push(format!("what if {what:?}: the fleet is too small, nobody would be left").to_lowercase()),
+            None => remarks.push(
+                format!("what if {what:?}: the fleet is too small, nobody would be left").to_lowercase(),
+            ),
         }
     }
     ends

@@ -67,8 +67,10 @@ impl Sheet {
         let mut rows = Vec::new();
         for record in reader.records() {
             match record {
-                Ok(cells) => rows
-                    .push(Row { line: cells.position().map_or(0, |position| line_of(text, position)), cells }),
+                Ok(cells) => rows.push(Row {
+                    line: cells.position().map_or(0, |position| line_of(text, position)),
+                    cells,
+                }),
                 Err(error) => {
                     faults.push(name, error.position().map(|position| line_of(text, position)), &told(&error))
                 }

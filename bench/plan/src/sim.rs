@@ -196,6 +196,8 @@ impl<'a> Run<'a> {
         }
         let mut state = self.state.clone();
         (state.next_event, state.blows, state.samples) = (0, Vec::new(), Vec::new());
+        state.crowd.forget_losses();
+        state.nodes.iter_mut().for_each(|node| node.blow = None);
         Ok(Self { events, snapshot, state, draw: self.draw.clone(), ..*self })
     }
 
@@ -271,7 +273,11 @@ impl<'a> Run<'a> {
     /// Groups that the curve wants now.
     fn wanted(&self) -> usize {
         let viewers = self.scene.demand.at(self.at()).viewers;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "viewers are some billions at most")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "viewers are some billions at most"
+        )]
         let groups = (viewers / self.scene.terms.unit as f64).round() as usize;
         groups
     }
@@ -345,17 +351,17 @@ impl<'a> Run<'a> {
             if self.state.nodes[node].is_there {
                 return self.watch(slot, node, lost);
             }
-            let blow = self.state.nodes[node].blow.unwrap_or_default();
-            if let Some(blow) = self.state.blows.get_mut(blow) {
-                blow.sent_to_dead += self.scene.terms.unit;
+            let blow = self.state.nodes[node].blow;
+            if let Some(blow) = blow {
+                self.state.blows[blow].sent_to_dead += self.scene.terms.unit;
             }
             if self.is_stream() {
                 // Its own request finds out, and the next node is asked: late, but the viewer sees no fault.
                 self.pass_over(&mut gone, node);
             } else {
-                let now_ms = self.state.now_ms;
-                let lost = lost.unwrap_or(Lost { blow, node: None, since_ms: now_ms });
-                return self.ask_again(slot, Some(lost));
+                let since_ms = self.state.now_ms;
+                let lost = lost.or_else(|| blow.map(|blow| Lost { blow, node: None, since_ms }));
+                return self.ask_again(slot, lost);
             }
         }
     }
@@ -381,9 +387,9 @@ impl<'a> Run<'a> {
         if let Some(lost) = lost {
             let site = &self.sites[self.state.crowd.question(slot).0];
             let km = |node: usize| site.distance_km(self.scene.config.nodes[node].at).unwrap_or(0.0);
-            let from = lost.node.map(km);
+            let from = lost.node.map(|from| (from, km(from)));
             let waited_ms = self.state.now_ms - lost.since_ms;
-            self.state.blows[lost.blow].settled(from, km(node), waited_ms);
+            self.state.blows[lost.blow].settled(from, (node, km(node)), waited_ms);
         }
     }
 
@@ -427,7 +433,8 @@ impl<'a> Run<'a> {
             return;
         }
         let stream = &self.scene.config.stream;
-        let stall_ms = if self.scene.terms.is_silent { watchgate::clock::millis(stream.stall_timeout) } else { 1 };
+        let stall_ms =
+            if self.scene.terms.is_silent { watchgate::clock::millis(stream.stall_timeout) } else { 1 };
         for (slot, node) in self.state.crowd.seated_on(&event.nodes) {
             let wait_ms = if self.is_stream() { stall_ms } else { self.patience() };
             self.state.crowd.put(slot, None);

@@ -39,7 +39,13 @@ pub struct Candidate {
 
 /// The worst candidate as the run stands now; `None`: the fleet has none that leaves a node.
 #[must_use]
-pub fn worst(run: &Run<'_>, what: WhatIf, nodes: &[Named], world: &World, threads: usize) -> Option<Candidate> {
+pub fn worst(
+    run: &Run<'_>,
+    what: WhatIf,
+    nodes: &[Named],
+    world: &World,
+    threads: usize,
+) -> Option<Candidate> {
     let index = run.index();
     let find = |candidates: Vec<Candidate>| -> Vec<(Candidate, Consequence)> {
         let mut found = tried(run, &index, candidates, threads);

@@ -120,7 +120,11 @@ fn with_mode(mut config: Config, mode: Option<Mode>) -> Config {
 }
 
 /// Those that are named, or, if the mix has networks to look up, those of the configuration.
-fn databases(args: &PlanArgs, config: Option<&Config>, mix: Option<&str>) -> Result<Option<Databases>, Failure> {
+fn databases(
+    args: &PlanArgs,
+    config: Option<&Config>,
+    mix: Option<&str>,
+) -> Result<Option<Databases>, Failure> {
     if !args.city.is_empty() {
         return fleet::databases(&args.city).map(Some);
     }
@@ -179,7 +183,8 @@ fn events(args: &PlanArgs, config: &Config, world: &World, faults: &mut Faults) 
         ("--kill-region", What::Kill, &args.kill_region),
         ("--return", What::Return, &args.returns),
     ];
-    let texts = kinds.iter().flat_map(|(option, what, texts)| texts.iter().map(move |text| (*option, *what, text)));
+    let texts =
+        kinds.iter().flat_map(|(option, what, texts)| texts.iter().map(move |text| (*option, *what, text)));
     texts
         .filter_map(|(option, what, text)| {
             let event = crate::event::read(text, what, &nodes, world);
@@ -189,12 +194,20 @@ fn events(args: &PlanArgs, config: &Config, world: &World, faults: &mut Faults) 
 }
 
 fn unit(viewers: f64, groups: u64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "viewers are some billions at most")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "viewers are some billions at most"
+    )]
     let unit = (viewers / groups as f64).ceil() as u64;
     unit.max(1)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be some hours at most")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be some hours at most"
+)]
 fn terms(args: &PlanArgs, unit: u64, gates: u64) -> Terms {
     Terms {
         seed: args.seed,
@@ -218,7 +231,11 @@ fn machine(args: &PlanArgs) -> Machine {
 fn wanted(args: &PlanArgs, demand: &Demand, is_stream: bool) -> Wanted {
     let requests_per_s = demand.most_starts() * args.requests;
     if is_stream {
-        return Wanted { redirects_per_s: 0.0, gbit_s: demand.most_bits() / 1e9, viewers: demand.peak().viewers };
+        return Wanted {
+            redirects_per_s: 0.0,
+            gbit_s: demand.most_bits() / 1e9,
+            viewers: demand.peak().viewers,
+        };
     }
     Wanted { redirects_per_s: requests_per_s, gbit_s: 0.0, viewers: 0.0 }
 }
@@ -256,7 +273,10 @@ fn assumptions(config: &Config) -> Vec<String> {
         ));
     }
     if config.geoip.rules.iter().any(|rule| matches!(rule.matcher, watchgate_geoip::rule::Match::Cidr(_))) {
-        remarks.push("rules for networks hold only for viewers whom the mix names by network or --city draws".to_owned());
+        remarks.push(
+            "rules for networks hold only for viewers whom the mix names by network or --city draws"
+                .to_owned(),
+        );
     }
     remarks
 }

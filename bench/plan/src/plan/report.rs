@@ -13,6 +13,8 @@ use crate::sim::{Run, Scene, Standing};
 const KM_PER_MS: f64 = 100.0;
 /// Nodes that are shown by name in what follows an event.
 const TAKERS: usize = 8;
+/// Ways that are shown.
+const FLOWS: usize = 80;
 
 /// A whole plan.
 #[derive(Clone, Debug, Serialize)]
@@ -160,6 +162,8 @@ pub struct EventLine {
     pub over: Vec<Taker>,
     /// Who took most, first.
     pub takers: Vec<Taker>,
+    /// The widest ways: from, to, viewers.
+    pub flows: Vec<(String, String, u64)>,
     /// By how much of a taker's budget its load swung in the last third of the look.
     pub swing: f64,
     /// Seconds since the event, and of each taker the share of its budget.
@@ -219,7 +223,8 @@ impl Report {
         let point = scene.demand.at(standing.at);
         let rules = watchgate::probe::rules(&config.health);
         let budgets = config.nodes.iter().map(|node| u64::from(node.max_viewers.get()));
-        let nodes: Vec<NodeLine> = (0..config.nodes.len()).map(|node| parts.node(node, point.bit_rate_kbps)).collect();
+        let nodes: Vec<NodeLine> =
+            (0..config.nodes.len()).map(|node| parts.node(node, point.bit_rate_kbps)).collect();
         let blows = |run: &Run<'_>| run.blows().iter().map(|blow| event(blow, scene)).collect::<Vec<_>>();
         Self {
             about: About {
@@ -324,14 +329,22 @@ fn gbit_s(viewers: u64, bit_rate_kbps: f64) -> f64 {
 fn event(blow: &Blow, scene: &Scene) -> EventLine {
     let takers = takers(blow, scene);
     let is_end = blow.what == What::Kill;
-    let over: Vec<Taker> = takers.iter().filter(|(_, taker)| taker.is_over(scene.terms.unit)).map(|(_, taker)| taker.clone()).collect();
+    let over: Vec<Taker> = takers
+        .iter()
+        .filter(|(_, taker)| taker.is_over(scene.terms.unit))
+        .map(|(_, taker)| taker.clone())
+        .collect();
     let was_over = |taker: &Taker| taker.before > u64::from(taker.max_viewers) + scene.terms.unit;
     let shown: Vec<(usize, Taker)> = takers.into_iter().take(TAKERS).collect();
-    let share = |node: usize, viewers: u32| f64::from(viewers) / f64::from(scene.config.nodes[node].max_viewers.get());
+    let share = |node: usize, viewers: u32| {
+        f64::from(viewers) / f64::from(scene.config.nodes[node].max_viewers.get())
+    };
     let close_up: Vec<(f64, Vec<f64>)> = blow
         .close_up
         .iter()
-        .map(|(ms, nodes)| (*ms as f64 / 1e3, shown.iter().map(|(node, _)| share(*node, nodes[*node])).collect()))
+        .map(|(ms, nodes)| {
+            (*ms as f64 / 1e3, shown.iter().map(|(node, _)| share(*node, nodes[*node])).collect())
+        })
         .collect();
     let seen: Vec<f64> = blow.seen_ms.iter().flatten().map(|ms| *ms as f64 / 1e3).collect();
     let more = Spread::of_any(blow.moves.iter().map(|(from, to)| to - from));
@@ -357,9 +370,18 @@ fn event(blow: &Blow, scene: &Scene) -> EventLine {
         holds: over.iter().all(was_over),
         over,
         takers: shown.into_iter().map(|(_, taker)| taker).collect(),
+        flows: flows(blow, scene),
         swing: swing(&close_up),
         close_up,
     }
+}
+
+fn flows(blow: &Blow, scene: &Scene) -> Vec<(String, String, u64)> {
+    let id = |node: usize| scene.config.nodes[node].id.to_string();
+    let mut flows: Vec<_> = blow.flows.iter().collect();
+    flows.sort_by_key(|(way, groups)| (std::cmp::Reverse(**groups), **way));
+    let widest = flows.into_iter().take(FLOWS);
+    widest.map(|((from, to), groups)| (id(*from), id(*to), groups * scene.terms.unit)).collect()
 }
 
 fn scene_time(blow: &Blow) -> String {
@@ -374,7 +396,12 @@ fn takers(blow: &Blow, scene: &Scene) -> Vec<(usize, Taker)> {
             *most = (*most).max(u64::from(*now));
         }
     }
-    let left = scene.config.nodes.iter().enumerate().filter(|(at, _)| blow.what == What::Return || !blow.nodes.contains(at));
+    let left = scene
+        .config
+        .nodes
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| blow.what == What::Return || !blow.nodes.contains(at));
     let taker = |(at, node): (usize, &watchgate_config::Node)| {
         let max_viewers = node.max_viewers.get();
         let taker = Taker {

@@ -1,5 +1,7 @@
 //! What became of one event: who was on the nodes, who waited how long, where they are now.
 
+use std::collections::BTreeMap;
+
 use crate::event::{Event, What};
 
 /// See the module.
@@ -25,6 +27,8 @@ pub struct Blow {
     pub seen_ms: Vec<Option<u64>>,
     /// Kilometres before and after, of each group that watched from the nodes and watches again.
     pub moves: Vec<(f32, f32)>,
+    /// Groups that went from one node to another.
+    pub flows: BTreeMap<(usize, usize), u64>,
     /// How long each of them, and each that was sent to a dead node, went without, in milliseconds.
     pub waits_ms: Vec<u64>,
     /// Viewers of every node when it came.
@@ -48,16 +52,18 @@ impl Blow {
             sent_to_dead: 0,
             refused: 0,
             moves: Vec::new(),
+            flows: BTreeMap::new(),
             waits_ms: Vec::new(),
             before,
             close_up: Vec::new(),
         }
     }
 
-    /// A group watches again, so far away, after so long.
-    pub fn settled(&mut self, from_km: Option<f32>, to_km: f32, waited_ms: u64) {
-        if let Some(from_km) = from_km {
-            self.moves.push((from_km, to_km));
+    /// A group watches again after so long: before from this node at so many kilometres, now from that.
+    pub fn settled(&mut self, from: Option<(usize, f32)>, to: (usize, f32), waited_ms: u64) {
+        if let Some(from) = from {
+            self.moves.push((from.1, to.1));
+            *self.flows.entry((from.0, to.0)).or_default() += 1;
         }
         self.waits_ms.push(waited_ms);
     }

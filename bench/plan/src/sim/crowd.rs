@@ -84,7 +84,11 @@ impl Crowd {
     /// slot.
     pub fn enter(&mut self, key: u64, spot: usize, film: u32, tick: u64, mean_ms: f64, unit: f64) -> usize {
         let lives = (-(1.0 - unit).ln()).min(LIVES_MAX);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the calendar below")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bounded by the calendar below"
+        )]
         let stays = ((lives * mean_ms / self.tick_ms as f64).ceil() as u64).clamp(1, CALENDAR as u64 - 1);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.groups.push(Group { key: 0, spot: 0, film: 0, node: NOWHERE, serial: 0 });
@@ -140,6 +144,12 @@ impl Crowd {
         groups.map(|(slot, group)| (slot, group.spot as usize, group.film, group.node as usize))
     }
 
+    /// Groups that are there and do not watch.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.count - self.seated().count()
+    }
+
     /// Those who watch from one of these nodes, which ascend, with the node.
     #[must_use]
     pub fn seated_on(&self, nodes: &[usize]) -> Vec<(usize, usize)> {
@@ -164,6 +174,12 @@ impl Crowd {
         let Reverse(ask) = self.asks.pop()?;
         let is_there = self.groups[ask.slot as usize].serial == ask.serial;
         is_there.then_some((ask.slot as usize, ask.lost))
+    }
+
+    /// Those who wait do so for no event any more.
+    pub fn forget_losses(&mut self) {
+        let forgetful = |ask: Reverse<Ask>| Reverse(Ask { lost: None, ..ask.0 });
+        self.asks = std::mem::take(&mut self.asks).into_iter().map(forgetful).collect();
     }
 
     /// Those who wait because of these nodes ask now.

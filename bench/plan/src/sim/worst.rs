@@ -65,7 +65,10 @@ impl Run<'_> {
             let site = &self.sites[spot];
             let view = self.view(site);
             let without = Without { nodes: &view, gone: &gone, sent: Some(&sent) };
-            match plan(&site.question(key), &without, self.snapshot.policy, 1).winner().map(|winner| winner.node) {
+            match plan(&site.question(key), &without, self.snapshot.policy, 1)
+                .winner()
+                .map(|winner| winner.node)
+            {
                 Some(node) => sent[node] += each / budget(node),
                 None => refused += each,
             }
