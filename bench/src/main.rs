@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod beside;
 mod figures;
 mod film;
 mod flood;
@@ -55,6 +56,17 @@ enum Command {
     /// a second, and takes them away again. Exit status 1: a known film was not given, the gate's memory grew all
     /// through the flood, an unknown name was answered by something else than 404 or 503, or a node was asked twice.
     Flood(flood::Args),
+    /// What each node carries through an evening, and what happens when nodes die at its worst moment
+    ///
+    /// Handed to watchgate-plan, a program of its own beside this one: it links the gate's decisions, which this one never
+    /// does.
+    #[command(disable_help_flag = true)]
+    Plan(beside::Args),
+    /// Which viewers of a recorded access log a changed configuration would send elsewhere, and why
+    ///
+    /// Handed to watchgate-plan, as plan is.
+    #[command(disable_help_flag = true)]
+    Replay(beside::Args),
 }
 
 /// Why there are no figures.
@@ -89,6 +101,8 @@ fn main() -> ExitCode {
         Command::Stream(args) => stream::run(&args),
         Command::Memory(args) => memory::run(&args),
         Command::Flood(args) => flood::run(&args),
+        Command::Plan(args) => beside::run("plan", &args),
+        Command::Replay(args) => beside::run("replay", &args),
     };
     match told {
         Ok(told) => {

@@ -14,6 +14,7 @@ pub mod mix;
 pub mod parallel;
 pub mod plan;
 pub mod random;
+pub mod replay;
 pub mod sheet;
 pub mod sim;
 pub mod text;

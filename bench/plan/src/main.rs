@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use watchgate_plan::plan::{self, PlanArgs};
+use watchgate_plan::replay::{self, ReplayArgs};
 
 /// Plans a fleet past one machine, and replays recorded days, with the gate's own decisions.
 #[derive(Debug, Parser)]
-#[command(name = "watchgate-bench", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "watchgate-plan", version, arg_required_else_help = true, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -24,11 +25,18 @@ enum Command {
     /// gate's and the gate's own health machine, in simulated time. The same seed gives the same plan to the byte. Every
     /// node holds every film; a viewer is one request in flight; people watch for a time that is exponential.
     Plan(Box<PlanArgs>),
+    /// Which viewers of a recorded access log a changed configuration would send elsewhere, and why
+    ///
+    /// Reads the gate's access lines (log.access), text or JSON, and takes every choice again, by two configurations or by
+    /// one against what the log says. A log does not say who held which film, nor who was up: every node is taken to hold
+    /// all films and to be up.
+    Replay(Box<ReplayArgs>),
 }
 
 fn main() -> ExitCode {
     let told = match Cli::parse().command {
         Command::Plan(args) => plan::run(&args, &say),
+        Command::Replay(args) => replay::run(&args),
     };
     match told {
         Ok(text) => {
