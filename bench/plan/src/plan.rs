@@ -44,7 +44,6 @@ pub enum Mode {
 /// Options of `plan`.
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("nodes").required(true))]
-#[expect(clippy::struct_excessive_bools, reason = "options are what they are")]
 pub struct PlanArgs {
     /// The gate's configuration; its secret files need not be there, and its environment is not looked at
     #[arg(long, value_name = "FILE", group = "nodes")]
@@ -58,14 +57,14 @@ pub struct PlanArgs {
     /// Instead of what the configuration says (made fleets: redirect)
     #[arg(long)]
     mode: Option<Mode>,
-    /// Where viewers are: CSV with share and country, lat and lon, or network [default: all countries by their internet users]
+    /// Where viewers are: CSV with `share` and `country`, `lat` and `lon`, or `network` [default: all countries by their internet users]
     #[arg(long, value_name = "FILE")]
     mix: Option<PathBuf>,
     /// MMDB databases that addresses are looked up in and countries drawn from [default: those of the configuration, if
     /// the mix names networks]
     #[arg(long, value_name = "FILE")]
     city: Vec<PathBuf>,
-    /// How many and when: CSV with time and viewers or starts_per_s, perhaps bit_rate_kbps and view_minutes
+    /// How many and when: CSV with `time` and `viewers` or `starts_per_s`, perhaps `bit_rate_kbps` and `view_minutes`
     /// [default: an evening, 18:00 to 24:30]
     #[arg(long, value_name = "FILE")]
     demand: Option<PathBuf>,
@@ -111,7 +110,7 @@ pub struct PlanArgs {
     /// Gates that share the viewers [default: as many as are needed, one to spare]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     gates: Option<u64>,
-    /// What a gate spends, as JSON: redirect_us, stream_s_per_gib, viewer_kib, viewer_kernel_kib
+    /// What a gate spends, as JSON: `redirect_us`, `stream_s_per_gib`, `viewer_kib`, `viewer_kernel_kib`
     /// [default: 18, 0.8, 36, 786, from bench/README.md]
     #[arg(long, value_name = "FILE")]
     costs: Option<PathBuf>,
@@ -154,7 +153,7 @@ pub struct PlanArgs {
 pub fn run(args: &PlanArgs, say: &dyn Fn(&str)) -> Result<String, Failure> {
     let say = |text: &str| {
         if !args.quiet {
-            say(text)
+            say(text);
         }
     };
     let report = planned(args, &say)?;

@@ -41,7 +41,7 @@ impl Sheet {
         let text = text.trim_start_matches('\u{feff}');
         let mut reader =
             csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
-        let header = reader.headers().map(Clone::clone);
+        let header = reader.headers().cloned();
         let header = faults.keep(name, Some(1), header.map_err(|error| told(&error)))?;
         let columns: Vec<String> = header.iter().map(str::to_ascii_lowercase).collect();
         if columns.iter().all(String::is_empty) {
@@ -72,7 +72,11 @@ impl Sheet {
                     cells,
                 }),
                 Err(error) => {
-                    faults.push(name, error.position().map(|position| line_of(text, position)), &told(&error))
+                    faults.push(
+                        name,
+                        error.position().map(|position| line_of(text, position)),
+                        &told(&error),
+                    );
                 }
             }
             if rows.len() > ROWS_MAX {

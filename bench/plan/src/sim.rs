@@ -175,6 +175,8 @@ impl<'a> Run<'a> {
         };
         run.advance(begin_ms + AHEAD_MS);
         run.come(run.wanted().saturating_sub(run.state.crowd.len()), 0);
+        // They began before the curve did.
+        run.state.starts = 0;
         Ok(run)
     }
 
@@ -286,17 +288,17 @@ impl<'a> Run<'a> {
         let began_ms = self.state.now_ms;
         for n in 0..groups as u64 {
             self.advance(began_ms + over_ms * (2 * n + 1) / (2 * groups as u64));
-            let spot = self.draw.draw(&mut self.state.random);
+            let origin = self.draw.draw(&mut self.state.random);
             let film = self.scene.films.draw(&mut self.state.random);
-            let group = match self.scene.mix.spots[spot].seat {
+            let group = match self.scene.mix.spots[origin].seat {
                 Seat::Address(address) => client::group(address).as_u64(),
                 // Some /24 of the place, which no address has.
-                Seat::Place(_) => 0x50 << 56 | (spot as u64) << 24 | self.state.random.bits() >> 40,
+                Seat::Place(_) => 0x50 << 56 | (origin as u64) << 24 | self.state.random.bits() >> 40,
             };
             let key = viewer_key(group, &self.scene.films.uuid(film));
             let minutes = self.scene.demand.at(self.at()).view_minutes;
             let (ticks, unit) = (self.state.ticks, self.state.random.unit());
-            let slot = self.state.crowd.enter(key, spot, film, ticks, minutes * 60_000.0, unit);
+            let slot = self.state.crowd.enter(key, origin, film, ticks, minutes * 60_000.0, unit);
             self.state.starts += self.scene.terms.unit;
             self.seat(slot, None);
         }
@@ -311,8 +313,8 @@ impl<'a> Run<'a> {
 
     /// The gate's choice for a group: the node, or nobody.
     fn choose(&self, slot: usize, gone: Option<&[bool]>) -> Option<usize> {
-        let (spot, key) = self.state.crowd.question(slot);
-        let site = &self.sites[spot];
+        let (origin, key) = self.state.crowd.question(slot);
+        let site = &self.sites[origin];
         let view = self.view(site);
         let (question, policy) = (site.question(key), self.snapshot.policy);
         let plan = match gone {

@@ -161,7 +161,7 @@ fn a_bad_configuration_is_told_as_the_gate_tells_it() {
 }
 
 /// A line for a viewer of this network, from this node.
-fn line(second: u64, network: u8, node: &str, reason: &str) -> String {
+fn line(second: u64, network: u64, node: &str, reason: &str) -> String {
     format!(
         "time=2026-11-23T20:{:02}:{:02}.000Z request_id=r client.address=192.0.{network}.7 http.request.method=GET \
          url.path=/watch/0b9ab1a5-29d9-4f2d-9d5a-0f1e2d3c4b5a http.response.status_code=302 http.response.body.size=0 \
@@ -183,7 +183,7 @@ fn a_log_is_replayed_through_two_configurations() {
     let before = folder.file("before.toml", &ruled(&[BER, NYC], ""));
     let rules = "[[geoip.rule]]\ncidr = \"192.0.1.0/24\"\nnodes = [\"nyc\"]";
     let after = folder.file("after.toml", &ruled(&[BER, NYC], rules));
-    let mut log: Vec<String> = (0..60).map(|n| line(n, (n % 3) as u8, "ber", "nearest")).collect();
+    let mut log: Vec<String> = (0..60).map(|n| line(n, n % 3, "ber", "nearest")).collect();
     log.push("not an access line".to_owned());
     log.push(
         "time=2026-11-23T20:01:00Z request_id=r watchgate.outcome=refused watchgate.reason=bad_path"
@@ -257,7 +257,7 @@ fn nodes_fill_up_if_asked_for() {
     let folder = Folder::new();
     let config =
         folder.file("gate.toml", &ruled(&[BER, NYC], "").replace("max_viewers = 500", "max_viewers = 20"));
-    let log: Vec<String> = (0..100).map(|n| line(n / 20, n as u8, "ber", "nearest")).collect();
+    let log: Vec<String> = (0..100).map(|n| line(n / 20, n, "ber", "nearest")).collect();
     let log = folder.file("access.log", &log.join("\n"));
     let asks = |more: &[&str]| {
         let replay = json(&[&["replay", &log, "--after", &config, "--json"][..], more].concat());

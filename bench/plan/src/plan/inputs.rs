@@ -258,8 +258,8 @@ fn sized(args: &PlanArgs, scene: Scene, places: &Snapshot, world: &World) -> Res
         reason = "saturates, which is far beyond any node"
     )]
     let size = |viewers: u64| Size { max_viewers: (viewers as f64 * args.headroom).ceil().max(10.0) as u32 };
-    let sizes: Vec<Size> = carried.nodes.iter().map(|node| size(node.viewers)).collect();
-    Ok(Scene { config: made(args, &sizes, world)?, demand: scene.demand, terms: scene.terms, ..trial })
+    let budgets: Vec<Size> = carried.nodes.iter().map(|node| size(node.viewers)).collect();
+    Ok(Scene { config: made(args, &budgets, world)?, demand: scene.demand, terms: scene.terms, ..trial })
 }
 
 /// What a reader has to know of this configuration.

@@ -124,8 +124,8 @@ fn map(report: &Report) -> WorldMap {
 }
 
 fn marker(node: &NodeLine, colour: Colour) -> Marker {
-    let note = format!("{} viewers, {} of its budget", count(node.viewers), share(node.share));
-    Marker { lat: node.lat, lon: node.lon, label: node.id.clone(), note, colour }
+    let words = format!("{} viewers, {} of its budget", count(node.viewers), share(node.share));
+    Marker { lat: node.lat, lon: node.lon, label: node.id.clone(), note: words, colour }
 }
 
 fn marked(chart: LineChart, report: &Report) -> LineChart {

@@ -234,7 +234,7 @@ impl Comparison {
             .into_iter()
             .map(|((from, to, reason), asks)| Move { from, to, reason, asks })
             .collect();
-        moves.sort_by(|a, b| b.asks.cmp(&a.asks));
+        moves.sort_by_key(|way| std::cmp::Reverse(way.asks));
         self.report.moves = moves;
         self.report.groups = self.groups.len() as u64;
         self.report.moved_groups = self.moved_groups.len() as u64;

@@ -82,7 +82,7 @@ impl Crowd {
 
     /// A group comes in a tick, and stays for a time that is exponential with this mean; `unit` (0..1) is chance. Says its
     /// slot.
-    pub fn enter(&mut self, key: u64, spot: usize, film: u32, tick: u64, mean_ms: f64, unit: f64) -> usize {
+    pub fn enter(&mut self, key: u64, origin: usize, film: u32, tick: u64, mean_ms: f64, unit: f64) -> usize {
         let lives = (-(1.0 - unit).ln()).min(LIVES_MAX);
         #[expect(
             clippy::cast_possible_truncation,
@@ -95,7 +95,7 @@ impl Crowd {
             index(self.groups.len() - 1)
         });
         let group = &mut self.groups[slot as usize];
-        *group = Group { key, spot: index(spot), film, node: NOWHERE, serial: group.serial };
+        *group = Group { key, spot: index(origin), film, node: NOWHERE, serial: group.serial };
         self.calendar[ring(tick + stays)].push(slot);
         self.count += 1;
         slot as usize

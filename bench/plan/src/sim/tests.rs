@@ -89,7 +89,7 @@ proptest! {
         // With the usual policy viewers are sent to whoever is nearest while everything is down.
         let mode = if is_stream { "stream" } else { "redirect" };
         let top = format!("[watch]\nmode = \"{mode}\"\nall_down = \"refuse\"");
-        let terms = Terms { seed, is_silent, unit, ..TERMS };
+        let terms = Terms { seed, unit, is_silent, ..TERMS };
         let scene = scene(config(&top, max_viewers), 400.0, terms);
         let mut events: Vec<Event> = kills.iter().map(|(at, nodes)| event(What::Kill, *at, nodes)).collect();
         events.push(event(What::Return, back, &[0, 1]));
@@ -229,9 +229,10 @@ fn the_choice_is_the_gates_own() {
                          [[geoip.rule]]\ncidr = \"20.2.0.0/16\"\nat = { lat = 1.0, lon = 100.0 }";
     let databases = || Databases::from_bytes(vec![("city".to_owned(), database())]).expect("a database");
     let (world, mut faults) = (World::new(), Faults::default());
-    let mix: String = (0..16).map(|n| format!("1,20.{n}.0.0/16\n")).collect();
+    let rows: Vec<String> = (0..16).map(|n| format!("1,20.{n}.0.0/16")).collect();
+    let mix = format!("share,network\n{}\n", rows.join("\n"));
     let atlas = Atlas { world: &world, databases: None, seed: 1 };
-    let mix = Mix::read("mix", &format!("share,network\n{mix}"), atlas, &mut faults).expect("a mix");
+    let mix = Mix::read("mix", &mix, atlas, &mut faults).expect("a mix");
     let scene = Scene { mix, ..scene(config(RULES, 1_000_000_000), 2_000.0, TERMS) };
     let places = fleet::snapshot(scene.config.clone(), databases()).expect("a snapshot");
     let sites = sites(&places, &scene.mix);
@@ -254,6 +255,6 @@ fn the_choice_is_the_gates_own() {
 }
 
 fn uuid(bytes: [u8; 16]) -> String {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

@@ -51,7 +51,9 @@ impl Run<'_> {
     #[must_use]
     pub fn consequence(&self, index: &Index, nodes: &[usize]) -> Consequence {
         let mut gone = vec![false; self.state.nodes.len()];
-        nodes.iter().for_each(|node| gone[*node] = true);
+        for node in nodes {
+            gone[*node] = true;
+        }
         let slots: Vec<u32> = nodes.iter().flat_map(|node| &index.0[*node]).copied().collect();
         let step = slots.len().div_ceil(GROUPS_MAX).max(1);
         let (unit, budget) = (self.scene.terms.unit as f64, |node: usize| {
