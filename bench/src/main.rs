@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod beside;
 mod city;
 mod figures;
 mod film;
@@ -66,6 +67,17 @@ enum Command {
     /// 30 MiB, 0.1 to 1 MiB for each viewer, and 32 bytes for each MiB of films with known blocks. Ctrl-C ends it
     /// early, with its report. Exit status 1: a byte was wrong, or there were more errors than --max-errors.
     Load(Box<load::Args>),
+    /// What each node carries through an evening, and what happens when nodes die at its worst moment
+    ///
+    /// Handed to watchgate-plan, a program of its own beside this one: it links the gate's decisions, which this one never
+    /// does.
+    #[command(disable_help_flag = true)]
+    Plan(beside::Args),
+    /// Which viewers of a recorded access log a changed configuration would send elsewhere, and why
+    ///
+    /// Handed to watchgate-plan, as plan is.
+    #[command(disable_help_flag = true)]
+    Replay(beside::Args),
 }
 
 /// Why there are no figures.
@@ -101,6 +113,8 @@ fn main() -> ExitCode {
         Command::Memory(args) => memory::run(&args),
         Command::Flood(args) => flood::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Plan(args) => beside::run("plan", &args),
+        Command::Replay(args) => beside::run("replay", &args),
     };
     match told {
         Ok(told) => {

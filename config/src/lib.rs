@@ -86,6 +86,26 @@ impl Loaded {
 /// # Errors
 /// Every fault of the file, the environment and the secret files. Only text that is not TOML hides other faults.
 pub fn parse(source: &Source<'_>) -> Result<Loaded, Faults> {
+    read(source, Secrets::Read)
+}
+
+/// Reads a configuration as [`parse`] does, but no secret: wherever one is named by a file or missing, a text that
+/// opens nothing stands for it. For planning with a configuration away from the machine that it is for; a gate
+/// that ran with it would be refused by every node.
+///
+/// # Errors
+/// As [`parse`], but those of secret files.
+pub fn parse_without_secrets(source: &Source<'_>) -> Result<Loaded, Faults> {
+    read(source, Secrets::StandIn)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    Read,
+    StandIn,
+}
+
+fn read(source: &Source<'_>, secrets: Secrets) -> Result<Loaded, Faults> {
     let mut faults = Faults::none(source.path);
     let mut written = match tree::read(source.text) {
         Ok(root) => root,
@@ -99,6 +119,9 @@ pub fn parse(source: &Source<'_>) -> Result<Loaded, Faults> {
     env::overlay(&mut written, source.env, &mut faults);
     let mut effective = check::table(written, keys::ROOT, &mut faults);
     let folder = source.path.and_then(Path::parent).unwrap_or(Path::new(""));
+    if secrets == Secrets::StandIn {
+        secrets::stand_in(&mut effective);
+    }
     secrets::load(&mut effective, folder, &mut faults);
     match build::config(&effective, folder, &mut faults) {
         Some(config) if faults.is_empty() => Ok(Loaded { config, effective }),

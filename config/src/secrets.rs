@@ -8,12 +8,14 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::fault::{Faults, Wrong};
-use crate::tree::{Item, Origin, Table, Value};
+use crate::tree::{Item, Origin, Table, Value, join};
 use crate::{Secret, env};
 
 /// Far above any token of a cloud, far below what would hurt to read by mistake.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 const BEARER_TOKEN_CHARS_MIN: usize = 16;
+/// Passes every check of a secret.
+const STAND_IN: &str = "postgres://stand-in-for-a-secret-that-was-not-read";
 
 /// A secret, and the key that names its file.
 struct Place {
@@ -48,6 +50,39 @@ pub(crate) fn load(root: &mut Table, folder: &Path, faults: &mut Faults) {
         settle(node, &SESSION_TOKEN, folder, faults);
         require_secret_key(node, faults);
     }
+}
+
+/// Puts a text that is no secret wherever one is named by a file or missing, so that [`load`] reads none.
+///
+/// What is written in two places stays as it is, for [`load`] to refuse.
+pub(crate) fn stand_in(root: &mut Table) {
+    if let Some(listen) = root.table_mut("listen") {
+        stand_in_for(listen, &ADMIN_TOKEN, false);
+    }
+    if let Some(presence) = root.table_mut("presence") {
+        stand_in_for(presence, &EVENTS_TOKEN, false);
+    }
+    if let Some(postgres) = root.table_mut("catalog").and_then(|catalog| catalog.table_mut("postgres")) {
+        stand_in_for(postgres, &POSTGRES_URL, false);
+    }
+    for node in root.tables_mut("node") {
+        stand_in_for(node, &SECRET_KEY, true);
+        stand_in_for(node, &SESSION_TOKEN, false);
+    }
+}
+
+fn stand_in_for(table: &mut Table, place: &Place, is_required: bool) {
+    let file =
+        table.get(place.file_key).filter(|item| item.text().is_some_and(|path| !path.is_empty())).cloned();
+    let is_refused = table.refused.contains(&place.key) || table.refused.contains(&place.file_key);
+    if table.get(place.key).is_some() || is_refused || (file.is_none() && !is_required) {
+        return;
+    }
+    let path = join(&table.path, place.key);
+    let origin = file.map_or(Origin::Default, |file| file.origin);
+    table.entries.remove(place.file_key);
+    let value = Value::Secret(Secret::new(STAND_IN));
+    table.entries.insert(place.key.to_owned(), Item { path, origin, value });
 }
 
 /// The secret that [`load`] left under a key.

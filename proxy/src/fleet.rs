@@ -19,7 +19,7 @@ use self::experience::{Entrance, Full, Reporter};
 use self::load::Load;
 use self::metrics::{LiveMetrics, NodeMetrics};
 
-pub use self::load::Streaming;
+pub use self::load::{Streaming, decay_after};
 
 pub mod experience;
 mod load;

@@ -9,7 +9,7 @@ mod fixture;
 mod http;
 mod resolve;
 mod round;
-mod schedule;
+pub mod schedule;
 mod task;
 mod tell;
 mod tls;
@@ -85,7 +85,9 @@ impl Prober {
     }
 }
 
-fn rules(health: &Health) -> Rules {
+/// What the operator's numbers mean to the machines of all nodes.
+#[must_use]
+pub fn rules(health: &Health) -> Rules {
     Rules {
         interval_ms: millis(health.interval),
         timeout_ms: millis(health.timeout),

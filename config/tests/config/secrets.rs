@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use watchgate_config::{Catalog, Faults, Loaded, Postgres, Secret, Source, parse};
+use watchgate_config::{Catalog, Faults, Loaded, Postgres, Secret, Source, parse, parse_without_secrets};
 
 use crate::support::{SMALL, env, example_env, example_with_catalog};
 
@@ -265,4 +265,35 @@ fn faults_of_secrets_do_not_tell_them() {
         // The inner key of a table is a name that somebody wrote as one; its value is not shown.
         assert!(!format!("{faults}{faults:?}").contains("hush-hush"), "{faults}");
     }
+}
+
+/// The faults of a file that is read away from its secrets, or `-`.
+fn without_secrets(text: &str) -> String {
+    let source = Source { text, path: Some(Path::new("/nowhere/gate.toml")), env: &BTreeMap::new() };
+    parse_without_secrets(&source).map_or_else(|faults| faults.to_string(), |_| "-".to_owned())
+}
+
+#[test]
+fn a_configuration_can_be_read_away_from_its_secrets() {
+    let check = |top: &str, node: &str, expected: &str| {
+        let text = format!("{top}\n{}", SMALL.replace("secret_key = \"verysecretindeed\"", node));
+        let told = without_secrets(&text);
+        assert!(told.contains(expected) && (expected != "-" || told == "-"), "{top} {node}: {told}");
+    };
+    check("", NODE, "-");
+    check("", "", "-");
+    check("", "secret_key_file = \"key\"\nsession_token_file = \"token\"", "-");
+    let tokens = format!("{ADMIN}\npresence = {{ events_token_file = \"events\" }}");
+    check(&tokens, NODE, "-");
+    check("", "secret_key = \"verysecretindeed\"\nsecret_key_file = \"key\"", "are both set");
+    check("", "secret_key = \"\"", "the secret is empty");
+    check("watch = { mode = \"neither\" }", NODE, "watch.mode");
+}
+
+#[test]
+fn what_stands_for_a_secret_is_none() {
+    let text = SMALL.replace("secret_key = \"verysecretindeed\"", NODE);
+    let source = Source { text: &text, path: None, env: &BTreeMap::new() };
+    let loaded = parse_without_secrets(&source).unwrap();
+    assert!(loaded.config.nodes[0].secret_key.expose().contains("stand-in"));
 }

@@ -12,6 +12,19 @@ use super::Live;
 /// Marks an unknown figure in an atomic.
 const UNKNOWN: u32 = u32::MAX;
 
+/// In how many milliseconds half of the viewers that were sent to a node count as gone, if the node does not say how
+/// many it serves. Players fetch a film in many requests; a minute without a new one is a viewer who left.
+const HALF_LIFE_MS: f64 = 60_000.0;
+/// Counts are whole: decay in steps that take a tenth, not in many that each cut off a fraction.
+const DECAY_STEP_MS: u64 = 10_000;
+
+/// What part (0..=1) of the viewers sent to a node that says nothing of its load counts as gone, so many milliseconds
+/// after the last such step; `None`: it is too early for the next one.
+#[must_use]
+pub fn decay_after(passed_ms: u64) -> Option<f64> {
+    (passed_ms >= DECAY_STEP_MS).then(|| 1.0 - 0.5_f64.powf(passed_ms as f64 / HALF_LIFE_MS))
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Load {

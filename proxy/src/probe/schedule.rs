@@ -10,17 +10,17 @@ use crate::decide::health::{Machine, Others, Reason, Rules, State, Transition, T
 
 /// Rounds in flight at most. Each holds two connections, so this bounds the descriptors that probes can take. A
 /// smaller fleet never meets it; a larger one does only while hundreds of nodes are silent at once, and then waits.
-pub(super) const IN_FLIGHT_MAX: usize = 256;
+pub const IN_FLIGHT_MAX: usize = 256;
 
 /// A node has one extra round in this time at most, however many viewers' requests fail there.
-pub(super) const EXTRA_EVERY_MS: u64 = 1_000;
+pub const EXTRA_EVERY_MS: u64 = 1_000;
 
 /// A round that is due within this time is not worth an extra one before it.
 const SOON_MS: u64 = 100;
 
 /// All machines and when each is next.
-#[derive(Debug)]
-pub(super) struct Schedule {
+#[derive(Clone, Debug)]
+pub struct Schedule {
     rules: Rules,
     slots: Vec<Slot>,
     /// Earliest first: when, and which node.
@@ -28,7 +28,7 @@ pub(super) struct Schedule {
     in_flight: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     machine: Machine,
     /// Not yet moved to its own part of the interval.
@@ -46,7 +46,7 @@ struct Slot {
 
 /// What a viewer's failed request led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Judged {
+pub enum Judged {
     /// Nothing yet.
     Noted,
     /// The node would be ejected, but too few would be left.
@@ -57,7 +57,8 @@ pub(super) enum Judged {
 
 impl Schedule {
     /// Every node is due at once: the gate is ready when each has a verdict.
-    pub(super) fn new(count: usize, rules: Rules, now_ms: u64) -> Self {
+    #[must_use]
+    pub fn new(count: usize, rules: Rules, now_ms: u64) -> Self {
         Self {
             rules,
             slots: (0..count).map(|_| Slot::new(now_ms)).collect(),
@@ -68,7 +69,7 @@ impl Schedule {
 
     /// A node whose round starts now, if one is due and a place is free. It is in flight until it is `finished` or
     /// `unasked`.
-    pub(super) fn start(&mut self, now_ms: u64) -> Option<usize> {
+    pub fn start(&mut self, now_ms: u64) -> Option<usize> {
         let Reverse((at_ms, index)) = *self.due.peek()?;
         if at_ms > now_ms || self.in_flight >= IN_FLIGHT_MAX {
             return None;
@@ -80,13 +81,14 @@ impl Schedule {
     }
 
     /// How long until `start` has something to say; `None`: not before a round ends.
-    pub(super) fn wait_ms(&self, now_ms: u64) -> Option<u64> {
+    #[must_use]
+    pub fn wait_ms(&self, now_ms: u64) -> Option<u64> {
         let Reverse((at_ms, _)) = self.due.peek()?;
         (self.in_flight < IN_FLIGHT_MAX).then(|| at_ms.saturating_sub(now_ms))
     }
 
     /// A round ended; says when that changed the node's state. `draining` says it of each node.
-    pub(super) fn finished(
+    pub fn finished(
         &mut self,
         index: usize,
         now_ms: u64,
@@ -112,7 +114,7 @@ impl Schedule {
     }
 
     /// A round that came to nothing through our own fault: it says nothing of the node.
-    pub(super) fn unasked(&mut self, index: usize, now_ms: u64) {
+    pub fn unasked(&mut self, index: usize, now_ms: u64) {
         self.slots[index].again = false;
         self.queue(index, now_ms.saturating_add(self.rules.interval_ms));
     }
@@ -121,7 +123,7 @@ impl Schedule {
     ///
     /// The next round follows at once, so that a node that died between two of them is not waited for; and one
     /// failure too many ejects it. A drained node has no new viewers to be kept from.
-    pub(super) fn failed(
+    pub fn failed(
         &mut self,
         index: usize,
         now_ms: u64,
@@ -142,12 +144,13 @@ impl Schedule {
     }
 
     /// A viewer's request went well at a node.
-    pub(super) fn served(&mut self, index: usize) {
+    pub fn served(&mut self, index: usize) {
         self.slots[index].machine.served();
     }
 
     /// The machine of a node.
-    pub(super) fn machine(&self, index: usize) -> &Machine {
+    #[must_use]
+    pub fn machine(&self, index: usize) -> &Machine {
         &self.slots[index].machine
     }
 

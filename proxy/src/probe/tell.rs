@@ -9,13 +9,8 @@ use std::sync::Arc;
 
 use super::round::Round;
 use crate::decide::health::{Machine, Reason, State, Transition, Trouble};
-use crate::fleet::{Node, Report};
+use crate::fleet::{Node, Report, decay_after};
 
-/// In how many milliseconds half of the viewers that were sent to a node count as gone, if the node does not say how
-/// many it serves. Players fetch a film in many requests; a minute without a new one is a viewer who left.
-const HALF_LIFE_MS: f64 = 60_000.0;
-/// Counts are whole: decay in steps that take a tenth, not in many that each cut off a fraction.
-const DECAY_STEP_MS: u64 = 10_000;
 /// A clock that is so far off is worth a warning, long before signatures fail.
 const SKEW_WARN_S: u64 = 60;
 /// Below this it is well again: a clock at the border does not warn again and again.
@@ -151,9 +146,9 @@ fn load(node: &Node, round: &Round, told: &mut Told, now_ms: u64) {
     if heard.in_flight.is_some() {
         told.decayed_ms = now_ms;
         node.live.set_in_flight(heard.in_flight, 1.0);
-    } else if passed_ms >= DECAY_STEP_MS {
+    } else if let Some(decay) = decay_after(passed_ms) {
         told.decayed_ms = now_ms;
-        node.live.set_in_flight(None, 1.0 - 0.5_f64.powf(passed_ms as f64 / HALF_LIFE_MS));
+        node.live.set_in_flight(None, decay);
     }
 }
 

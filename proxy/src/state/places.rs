@@ -161,8 +161,23 @@ impl Places {
         Seen { sited: Arc::clone(&sited), cidr_nodes }
     }
 
+    /// Where a viewer is of whom only the place is known, and no address: for planning.
+    ///
+    /// Rules for systems and countries hold as for an address that the databases put there, rules for networks do
+    /// not. Not kept: whoever asks often keeps the answer.
+    #[must_use]
+    pub fn site_of(&self, place: Place) -> Site<'_> {
+        let cache = RecordCache::new(1);
+        let sited = cache.get_or_insert_with(self.nowhere, || self.follow(place, None));
+        Site { sited, places: self, cidr_nodes: None }
+    }
+
     fn sited(&self, key: RecordKey, ruled: Option<Coordinates>) -> Sited {
-        let mut place = self.databases.place(&key);
+        self.follow(self.databases.place(&key), ruled)
+    }
+
+    /// All that follows from a place.
+    fn follow(&self, mut place: Place, ruled: Option<Coordinates>) -> Sited {
         let rule = || self.at.asn(place.asn).or_else(|| self.at.country(place.country)).map(|rule| rule.at);
         let middle = || place.country.and_then(centroid);
         let (at, radius_km, from) = if let Some(at) = ruled.or_else(rule) {

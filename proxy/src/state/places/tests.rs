@@ -55,6 +55,10 @@ fn of(geoip: &str, nodes: &[(&str, f64, f64)]) -> Snapshot {
 fn check(geoip: &str, address: &str, expected: &str) {
     let snapshot = snapshot(geoip);
     let site = snapshot.places.site(address.parse().ok());
+    assert_eq!(words(&snapshot, &site), expected, "{geoip} {address}");
+}
+
+fn words(snapshot: &Snapshot, site: &Site<'_>) -> String {
     let sited = site.sited();
     let question = site.question(1);
     let name = |node: usize| snapshot.fleet.nodes[node].config.id.as_str();
@@ -65,11 +69,25 @@ fn check(geoip: &str, address: &str, expected: &str) {
         .iter()
         .flat_map(|(tier, nodes)| nodes.iter().map(|node| format!(" {}:{}", tier.as_str(), name(*node))))
         .collect();
-    assert_eq!(
-        format!("{lat} {} {nearest}{}", sited.from.as_str(), ruled.concat()),
-        expected,
-        "{geoip} {address}"
-    );
+    format!("{lat} {} {nearest}{}", sited.from.as_str(), ruled.concat())
+}
+
+#[test]
+fn a_place_without_an_address_meets_the_rules_but_those_for_networks() {
+    let rules = "[[geoip.rule]]\ncidr = \"0.0.0.0/0\"\nnodes = [\"south\"]\n\
+                 [[geoip.rule]]\ncountry = \"NL\"\nnodes = [\"north\"]\n\
+                 [[geoip.rule]]\ncountry = \"FI\"\nat = { lat = -5.0, lon = 5.0 }\n";
+    let snapshot = snapshot(rules);
+    let check = |lat: Option<f64>, country: Option<&str>, expected: &str| {
+        let at = lat.map(|lat| Coordinates::new(lat, 5.0).unwrap());
+        let country = country.map(|code| code.parse().unwrap());
+        let site = snapshot.places.site_of(Place { at, country, ..Place::default() });
+        assert_eq!(words(&snapshot, &site), expected);
+    };
+    check(Some(52.0), Some("NL"), "52.0 database north country:north");
+    check(Some(1.0), None, "1.0 database south");
+    check(Some(52.0), Some("FI"), "-5.0 rule south");
+    check(None, None, "- unknown -");
 }
 
 #[test]
