@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::baseline::{Baseline, Judged, MadeBy, Verdict};
+use crate::baseline::{Baseline, Judged, MadeBy, Tolerance, Verdict};
 use crate::callgrind;
 
 /// The table, and for each case that fails what happened and what can be done.
-pub(crate) fn table(judged: &[Judged], baseline: &MadeBy, now: &MadeBy) -> String {
-    let mut text = format!("{:<17}{:>13}{:>13}{:>9}  {}\n", "instructions", "baseline", "now", "change", "");
+pub(crate) fn table(judged: &[Judged], baseline: &Baseline, now: &MadeBy) -> String {
+    let mut text = format!("{:<17}{:>13}{:>13}{:>9}\n", "instructions", "baseline", "now", "change");
     for judged in judged {
         let baseline = judged.baseline.map_or_else(|| "-".to_owned(), |count| grouped(count, ','));
         let change = judged.change_percent().map_or_else(String::new, |change| format!("{change:+.1} %"));
@@ -21,7 +21,7 @@ pub(crate) fn table(judged: &[Judged], baseline: &MadeBy, now: &MadeBy) -> Strin
         let (name, now, about) = (judged.name, grouped(judged.now, ','), judged.about);
         let _ = writeln!(text, "{name:<17}{baseline:>13}{now:>13}{change:>9}  {word}{about}");
     }
-    text + &notes(judged, baseline, now)
+    text + &notes(judged, &baseline.made_by, now, baseline.allowed(now))
 }
 
 /// What was written.
@@ -41,7 +41,7 @@ pub(crate) fn blessed(before: &Baseline, after: &Baseline) -> String {
     text.trim_end().to_owned()
 }
 
-fn notes(judged: &[Judged], baseline: &MadeBy, now: &MadeBy) -> String {
+fn notes(judged: &[Judged], baseline: &MadeBy, now: &MadeBy, allowed: Tolerance) -> String {
     let mut text = String::new();
     if now.target != baseline.target {
         let (target, other) = (&now.target, &baseline.target);
@@ -59,12 +59,12 @@ fn notes(judged: &[Judged], baseline: &MadeBy, now: &MadeBy) -> String {
             (Verdict::Worse, Some(baseline), Some(change)) => {
                 let _ = writeln!(
                     text,
-                    "\n{} ({}) costs {} instructions instead of {}: {change:+.1} %, and {} % more are allowed.{}",
+                    "\n{} ({}) costs {} instructions instead of {}: {change:+.1} %, and {} % are allowed.{}",
                     judged.name,
                     judged.about,
                     grouped(judged.now, ','),
                     grouped(baseline, ','),
-                    judged.tolerance_percent,
+                    allowed.percent,
                     why(judged.name)
                 );
             }
@@ -95,7 +95,7 @@ fn notes(judged: &[Judged], baseline: &MadeBy, now: &MadeBy) -> String {
 fn why(name: &str) -> String {
     let Ok(program) = std::env::current_exe() else { return String::new() };
     let file = callgrind::account(&program, name);
-    format!("\nWhat its instructions are spent on:\n    callgrind_annotate {}", file.display())
+    format!("\nWhat its instructions are spent on:\n    callgrind_annotate --auto=no {}", file.display())
 }
 
 /// A number with something between its thousands.

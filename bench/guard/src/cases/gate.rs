@@ -26,7 +26,7 @@ const NETWORKS: u32 = 4000;
 /// Films that are watched, and viewers of each turn: all are met before it is counted.
 const TURNS: usize = WARM_UP;
 /// Films before those that are counted, and those.
-const FILMS: (usize, usize) = (2, 8);
+const FILMS: (usize, usize) = (8, 32);
 
 pub(super) fn redirect(count: &mut Count) {
     runtime().block_on(async {
