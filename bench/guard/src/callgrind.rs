@@ -94,22 +94,22 @@ fn kept(program: &Path, name: &str) -> Result<PathBuf, Failure> {
 
 /// Sums up a callgrind account (valgrind's manual, "Callgrind Format Specification").
 fn spent(account: &str) -> Spent {
-    let (mut spent, mut is_hash_by_id, mut in_hash) = (Spent::default(), HashMap::new(), false);
+    let (mut spent, mut functions, mut hashing) = (Spent::default(), HashMap::new(), false);
     let mut lines = account.lines();
     while let Some(line) = lines.next() {
         if let Some(function) = line.strip_prefix("fn=").or_else(|| line.strip_prefix("cfn=")) {
             // A function's name stands beside its number once, wherever it comes first.
             let (id, name) = function.split_once(' ').unwrap_or((function, ""));
-            let is_hash = is_hash_by_id.entry(id).or_insert_with(|| name.starts_with(HASH));
+            let is_hash = functions.entry(id).or_insert_with(|| name.starts_with(HASH));
             if line.starts_with("fn=") {
-                in_hash = *is_hash;
+                hashing = *is_hash;
             }
         } else if line.starts_with("calls=") {
             // The next line says what was spent below the call: the functions there say it themselves.
             lines.next();
         } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
             let cost = line.split_whitespace().nth(1).and_then(|cost| cost.parse().ok()).unwrap_or(0);
-            *(if in_hash { &mut spent.hashing } else { &mut spent.otherwise }) += cost;
+            *(if hashing { &mut spent.hashing } else { &mut spent.otherwise }) += cost;
         }
     }
     spent

@@ -1,6 +1,7 @@
 //! What is guarded, by name: each case runs in a process of its own, so that none disturbs another's count.
 //!
-//! Absent on purpose: judgement, and the counts themselves.
+//! They are set up with `expect`, as benches are: what fails here fails the run. Absent on purpose: judgement, and the
+//! counts themselves.
 
 use crate::callgrind::Spent;
 use crate::count::Count;
@@ -37,7 +38,7 @@ pub(crate) const CASES: &[Case] = &[
     own("path", "a request's method and path, to a film", reading::path),
     own("viewer", "a viewer's address behind two trusted proxies", reading::viewer),
     own("range", "a Range field and the size of a film, to the bytes wanted", reading::range),
-    own("presence", "what is known of a film, and of one node that holds it", decision::presence),
+    own("presence", "a film's name to which of five nodes hold it", decision::presence),
     own("decision_5", "an address to a link, 5 nodes", decision::five),
     own("decision_5_known", "the same, with who holds the film", decision::known),
     own("decision_1000", "an address to a link, 1,000 nodes", decision::thousand),

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use watchgate::decide::presence::{Known, Standing};
 use watchgate::geoip::Databases;
 use watchgate::state::{Held, Snapshot, Unknown};
 
@@ -12,6 +13,8 @@ use crate::count::{Count, WARM_UP};
 
 /// Networks in the database.
 const NETWORKS: u32 = 4000;
+/// Nodes that hold each film.
+const NODES: usize = 5;
 /// Films and viewers; no more than are met before it is counted.
 const TURNS: usize = WARM_UP;
 
@@ -41,10 +44,10 @@ pub(super) fn presence(count: &mut Count) {
     let (presence, keys) = (memory(&snapshot, 1000), keys(&snapshot));
     let times = presence.times();
     count.each(|turn| {
-        let standing = |node| {
-            presence.look(&keys[turn % TURNS], 1, |known| known.map(|known| known.standing(node, 1, times)))
+        let holds = |known: &Known| {
+            (0..NODES).filter(|node| known.standing(*node, 1, times) == Standing::Holds).count()
         };
-        standing(turn % 5).0
+        presence.look(&keys[turn % TURNS], 1, |known| known.map(holds)).0
     });
 }
 

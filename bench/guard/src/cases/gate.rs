@@ -3,6 +3,7 @@
 //! Absent on purpose: Pingora's own reading, and sockets of another machine.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,7 +90,7 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), ready).await.expect("nodes that are up");
+        tokio::time::timeout(Duration::from_mins(1), ready).await.expect("nodes that are up");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         Self { gate, listener, _writer: writer, _running: running }
     }
@@ -101,10 +102,12 @@ fn config(mode: &str, node: SocketAddr) -> String {
          [bucket]\nname = \"movies\"\n[watch]\nmode = \"{mode}\"\n[presence]\npositive_ttl = \"24h\"\n"
     );
     for (number, lat) in [50.0, 40.0, 1.0, -23.0, -33.0].iter().enumerate() {
-        text.push_str(&format!(
+        // Writing to a String does not fail.
+        let _ = write!(
+            text,
             "[[node]]\nid = \"n{number}\"\nendpoint = \"http://{node}\"\npublic_url = \"https://n{number}.films.example\"\n\
              at = {{ lat = {lat:.1}, lon = {lat:.1} }}\naccess_key = \"gate\"\nsecret_key = \"gate-secret\"\n"
-        ));
+        );
     }
     text
 }
