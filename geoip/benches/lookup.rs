@@ -7,11 +7,13 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use maxminddb_writer::Database;
-use maxminddb_writer::paths::IpAddrWithMask;
-use serde_json::json;
 use watchgate_geoip::rule::{Match, Rules};
 use watchgate_geoip::{Asn, Databases, PlaceCache};
+
+use self::city::made;
+
+#[path = "fixture/city.rs"]
+mod city;
 
 /// Viewers in turn, a power of two.
 const VIEWERS: usize = 2048;
@@ -19,28 +21,9 @@ const VIEWERS: usize = 2048;
 fn databases() -> Databases {
     let bytes = match std::env::var_os("WATCHGATE_GEOIP_BENCH") {
         Some(path) => std::fs::read(path).expect("the database that WATCHGATE_GEOIP_BENCH names"),
-        None => made(),
+        None => made(60_000),
     };
     Databases::from_bytes(vec![("bench".to_owned(), bytes)]).expect("a sound database")
-}
-
-/// 60,000 networks with records in the nested layout.
-fn made() -> Vec<u8> {
-    let mut database = Database::default();
-    database.metadata.binary_format_major_version = 2;
-    for index in 0..60_000_u32 {
-        let lat = f64::from(index % 180) - 90.0;
-        let record = json!({
-            "city": {"geoname_id": index, "names": {"en": "Somewhere", "de": "Irgendwo", "fr": "Quelque part"}},
-            "continent": {"code": "EU", "geoname_id": 6_255_148, "names": {"en": "Europe", "de": "Europa"}},
-            "country": {"iso_code": "DE", "geoname_id": 2_921_044, "names": {"en": "Germany"}},
-            "location": {"accuracy_radius": 20, "latitude": lat, "longitude": lat * 2.0, "time_zone": "Europe/Berlin"},
-        });
-        let record = database.insert_value(record).expect("serialisable");
-        let network = Ipv4Addr::from_bits(index << 16 | 0x0100);
-        database.insert_node(IpAddrWithMask::new(network.into(), 24), record);
-    }
-    database.write_to(Vec::new()).expect("a vector takes everything")
 }
 
 /// Addresses that have a record, spread over the whole of IPv4.

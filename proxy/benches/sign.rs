@@ -1,34 +1,21 @@
 //! What a signature costs. The figures that matter are per redirect (`presign`) and per node request (`headers`).
 
-use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
-use watchgate::sign::{
-    Addressing, DayKey, DayKeys, HeaderRequest, Method, Resource, Scheme, Target, TargetParts, encode_key,
-    link_time,
-};
 
-const NOW_S: u64 = 1_795_435_200;
-const FILM: &str = "3d825f60-9fff-4dfe-b294-1a45fa1e115d.mp4";
-const REGION: &str = "us-east-1";
+use criterion::{Criterion, criterion_group, criterion_main};
+use watchgate::sign::{DayKey, DayKeys, HeaderRequest, Method, Resource, Target, encode_key, link_time};
 
-fn target(session_token: Option<&str>) -> Target {
-    Target::new(TargetParts {
-        scheme: Scheme::Https,
-        authority: "msk.films.example.org:9000",
-        bucket: "movies",
-        addressing: Addressing::Path,
-        region: REGION,
-        access_key: "gate",
-        session_token,
-    })
-}
+use self::signing::{FILM, NOW_S, REGION, VERSION, keys, target};
+
+#[path = "fixture/signing.rs"]
+mod signing;
 
 fn sign(c: &mut Criterion) {
-    let keys = DayKeys::derive("a secret of forty characters, more or less", NOW_S, REGION);
+    let keys = keys();
     let key = keys.at(NOW_S).expect("today");
     let plain = target(None);
     let with_token = target(Some(&"FwoGZXIvYXdzE".repeat(30)));
-    let version = Some("0b5bd3ea-7b4a-4b1f-9d4e-3f0c5f0e9a11");
+    let version = Some(VERSION);
     let link = |target: &Target, film: &str, version: Option<&str>| {
         target.presign(key, Method::Get, film, version, link_time(black_box(NOW_S), 300, 21_600))
     };

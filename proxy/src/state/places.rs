@@ -167,9 +167,8 @@ impl Places {
     /// not. Not kept: whoever asks often keeps the answer.
     #[must_use]
     pub fn site_of(&self, place: Place) -> Site<'_> {
-        let cache = RecordCache::new(1);
-        let sited = cache.get_or_insert_with(self.nowhere, || self.follow(place, None));
-        Site { sited, places: self, cidr_nodes: None }
+        let seen = Seen { sited: Arc::new(self.follow(place, None)), cidr_nodes: None };
+        Site { seen: Cached::alone(IpAddr::V4(Ipv4Addr::UNSPECIFIED), seen), places: self }
     }
 
     fn sited(&self, key: RecordKey, ruled: Option<Coordinates>) -> Sited {
