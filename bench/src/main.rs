@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod faults;
 mod figures;
 mod film;
 mod flood;
@@ -18,7 +19,9 @@ mod peers;
 mod process;
 mod random;
 mod redirect;
+mod relay;
 mod run;
+mod stage;
 mod stream;
 mod stub;
 mod viewer;
@@ -55,6 +58,11 @@ enum Command {
     /// a second, and takes them away again. Exit status 1: a known film was not given, the gate's memory grew all
     /// through the flood, an unknown name was answered by something else than 404 or 503, or a node was asked twice.
     Flood(flood::Args),
+    /// What viewers see while nodes die, freeze, lie and come back: a drill that holds the gate to its promises
+    ///
+    /// Starts a source and two replicas in three cities, a gate before them in each mode, and viewers whose every byte
+    /// is checked; then one fault after the other. Exit status 1, with a line BROKEN for each: a promise did not hold.
+    Faults(faults::Args),
 }
 
 /// Why there are no figures.
@@ -89,6 +97,7 @@ fn main() -> ExitCode {
         Command::Stream(args) => stream::run(&args),
         Command::Memory(args) => memory::run(&args),
         Command::Flood(args) => flood::run(&args),
+        Command::Faults(args) => faults::run(&args),
     };
     match told {
         Ok(told) => {
