@@ -73,7 +73,7 @@ pub(super) enum Harm {
     TakeDown,
     /// The gate's key loses `s3:GetObject`.
     Forbid,
-    /// The node's limit of open files is put to what it has open.
+    /// The node's limit of open files is put below what it has open.
     NodeFiles,
     /// Idle connections fill the gate's table, which is small from the start.
     GateFiles,
@@ -303,8 +303,17 @@ const fn story(
     stream: &'static [Promise],
     redirect: &'static [Promise],
 ) -> Story {
-    // What the short form leaves out is near to something that it has.
-    let short = !matches!(fault, Fault::Drip | Fault::SlowDisk | Fault::Status429 | Fault::LostPermission);
+    // What the short form leaves out is near to something that it has, or waits for the end of an ejection.
+    let short = !matches!(
+        fault,
+        Fault::Reset
+            | Fault::Drip
+            | Fault::Short
+            | Fault::Status429
+            | Fault::SlowDisk
+            | Fault::TakenDown
+            | Fault::LostPermission
+    );
     Story { fault, own: Ok(own), minio, finder, stream, redirect, short }
 }
 

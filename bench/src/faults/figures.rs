@@ -127,8 +127,8 @@ impl Report {
 
 fn table(mode: Mode, verdicts: &[(Fault, &Verdict)]) -> String {
     let mut text = format!(
-        "\n| {} | viewers | whole | refused | broken | wrong bytes | longest silence | found after | by | back after | \
-         resumes | verdict |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "\n| {} | viewers | whole | refused | broken | wrong bytes | longest silence | for 64 KiB | found after | by | back after | \
+         resumes | verdict |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         mode.word()
     );
     for (fault, verdict) in verdicts {
@@ -147,7 +147,7 @@ fn table(mode: Mode, verdicts: &[(Fault, &Verdict)]) -> String {
         // Writing to a String does not fail.
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {after} | {by} | {} | {} | {word} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {after} | {by} | {} | {} | {word} |",
             fault.name(),
             verdict.viewers,
             verdict.whole,
@@ -155,6 +155,7 @@ fn table(mode: Mode, verdicts: &[(Fault, &Verdict)]) -> String {
             verdict.broken,
             verdict.wrong,
             seconds(verdict.silence_ms),
+            seconds(verdict.wait_ms),
             verdict.returned_ms.map(seconds).unwrap_or_default(),
             verdict.resumes,
         );

@@ -93,6 +93,7 @@ fn kind(visit: &Visit) -> String {
     match &visit.end {
         End::Cut { .. } => "cut short".to_owned(),
         End::Silent { .. } => "silence".to_owned(),
+        End::Slow { .. } => "starved".to_owned(),
         End::Wrong { .. } => "wrong bytes".to_owned(),
         end => end.to_string(),
     }

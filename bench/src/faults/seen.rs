@@ -142,6 +142,8 @@ pub(super) enum End {
     Cut { at: u64 },
     /// Nothing came for longer than the viewer waits.
     Silent { at: u64 },
+    /// Bytes came, and too few of them for as long.
+    Slow { at: u64 },
     /// This byte is not the film's.
     Wrong { at: u64 },
     /// More came than was promised, or an answer whose end cannot be told from a cut.
@@ -174,6 +176,7 @@ impl std::fmt::Display for End {
             Self::Whole { .. } => write!(to, "whole"),
             Self::Cut { at } => write!(to, "cut at byte {at}"),
             Self::Silent { at } => write!(to, "silent at byte {at}"),
+            Self::Slow { at } => write!(to, "starved at byte {at}"),
             Self::Wrong { at } => write!(to, "wrong at byte {at}"),
             Self::Padded(what) => write!(to, "padded: {what}"),
             Self::Leaky { status, word } => write!(to, "refused with {status} and the word {word}"),

@@ -62,7 +62,7 @@ impl Times {
                 hedge_after_ms: 1_000,
                 slack_ms: 1_000,
                 settle_ms: 3_000,
-                return_ms: 15_000,
+                return_ms: 20_000,
                 calm_ms: 2_000,
                 slow_ms: 2_000,
             },
@@ -106,6 +106,11 @@ impl Times {
     /// A viewer gives up when nothing came for so long: longer than anything promised.
     pub(super) fn patience_ms(&self) -> u64 {
         self.silence_ms().max(self.bound_ms()) + 2_000
+    }
+
+    /// The same for a piece.
+    pub(super) fn piece_patience_ms(&self) -> u64 {
+        self.piece_ms() + 2_000
     }
 
     /// One who was sent to a node gives up there.

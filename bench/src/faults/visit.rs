@@ -45,6 +45,13 @@ pub(super) struct Guest {
     pub(super) wakes_after: Duration,
 }
 
+/// How long a viewer waits for the next bytes, and for a piece.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    silence: Duration,
+    piece: Duration,
+}
+
 impl Guest {
     fn address(&self) -> IpAddr {
         CITIES[self.home].viewer(self.number)
@@ -106,7 +113,7 @@ impl Reader {
     }
 
     /// The answer with the film in it, and how long its bytes are waited for.
-    async fn ask(&self, door: Door, sent_to: &mut Option<usize>) -> Result<(Answer, Duration), End> {
+    async fn ask(&self, door: Door, sent_to: &mut Option<usize>) -> Result<(Answer, Patience), End> {
         let path = self.world.film(self.guest.which).path();
         let range = self.guest.from.map(|from| format!("Range: bytes={from}-\r\n")).unwrap_or_default();
         let more = format!("X-Forwarded-For: {}\r\n{range}", self.guest.address());
@@ -118,14 +125,17 @@ impl Reader {
         };
         *sent_to = answer.field("watchgate-decision").and_then(decided);
         match (door.mode, answer.status) {
-            (Mode::Stream, 200 | 206) => Ok((answer, patience)),
+            (Mode::Stream, 200 | 206) => {
+                let piece = Duration::from_millis(self.world.times.piece_patience_ms());
+                Ok((answer, Patience { silence: patience, piece }))
+            }
             (Mode::Redirect, 302) => self.follow(&answer, &range).await,
             (_, status @ 400..) => Err(self.refusal(status, answer, patience).await),
             (_, status) => Err(End::Unanswered(format!("answers with {status}"))),
         }
     }
 
-    async fn follow(&self, answer: &Answer, range: &str) -> Result<(Answer, Duration), End> {
+    async fn follow(&self, answer: &Answer, range: &str) -> Result<(Answer, Patience), End> {
         let location = answer.field("location").and_then(|link| link.strip_prefix("http://"));
         let link = location.and_then(|link| link.split_once('/'));
         let Some((host, address, path)) =
@@ -135,7 +145,9 @@ impl Reader {
         };
         let patience = Duration::from_millis(self.world.times.node_patience_ms());
         match Answer::of(address, host, &path, range, patience).await {
-            Ok(answer) if matches!(answer.status, 200 | 206) => Ok((answer, patience)),
+            Ok(answer) if matches!(answer.status, 200 | 206) => {
+                Ok((answer, Patience { silence: patience, piece: patience }))
+            }
             Ok(answer) => Err(End::NodeRefused { status: answer.status }),
             Err(Failed::Late) => Err(End::Silent { at: 0 }),
             Err(Failed::Broken(_)) => Err(End::NodeRefused { status: 0 }),
@@ -154,7 +166,7 @@ impl Reader {
         }
     }
 
-    async fn read(&mut self, mut answer: Answer, patience: Duration) -> End {
+    async fn read(&mut self, mut answer: Answer, patience: Patience) -> End {
         let film = self.world.film(self.guest.which);
         let (length, whole) = match answer.promised(self.guest.from) {
             Ok(promised) => promised,
@@ -181,7 +193,7 @@ impl Reader {
         answer: &mut Answer,
         reel: Reel,
         wanted: u64,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<(), End> {
         let (first, begun) = (self.guest.from.unwrap_or(0), Instant::now());
         let mut buffer = vec![0; 64 << 10];
@@ -190,8 +202,11 @@ impl Reader {
             let most = (wanted - self.bytes).min(PIECE - self.piece);
             // A piece at most, which is the buffer.
             let most = usize::try_from(most).unwrap_or(buffer.len());
-            let read = match answer.read(&mut buffer[..most], patience).await {
+            // A drip is no film either.
+            let left = patience.piece.saturating_sub(self.piece_since.elapsed());
+            let read = match answer.read(&mut buffer[..most], patience.silence.min(left)).await {
                 Ok(0) | Err(Failed::Broken(_)) => Err(End::Cut { at }),
+                Err(Failed::Late) if left < patience.silence => Err(End::Slow { at }),
                 Err(Failed::Late) => Err(End::Silent { at }),
                 Ok(read) => Ok(read),
             };
