@@ -103,13 +103,18 @@ fn main() -> ExitCode {
         Ok(told) => {
             // A reader that went away has seen what it wanted.
             let _ = writeln!(std::io::stdout().lock(), "{}", told.text);
-            if told.whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            exit_code(&told)
         }
         Err(failure) => {
             say(&failure.to_string());
             ExitCode::FAILURE
         }
     }
+}
+
+/// Failure is for whoever calls this from a script.
+fn exit_code(told: &run::Told) -> ExitCode {
+    if told.whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A line of talk; if nobody hears it, that is that.

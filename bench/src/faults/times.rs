@@ -88,6 +88,20 @@ impl Times {
         }
     }
 
+    /// For gates of tests, which have no times of their own.
+    #[cfg(test)]
+    pub(super) fn brief() -> Self {
+        Self {
+            interval_ms: 100,
+            timeout_ms: 100,
+            stall_ms: 200,
+            settle_ms: 300,
+            return_ms: 3_000,
+            calm_ms: 100,
+            ..Self::of(Pick::Short)
+        }
+    }
+
     /// A node that stops answering gets no new viewer later than this: `interval + fall * timeout`.
     pub(super) fn bound_ms(&self) -> u64 {
         self.interval_ms + self.fall * self.timeout_ms

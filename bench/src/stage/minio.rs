@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{ACCESS_KEY, BUCKET, CITIES, City, SECRET_KEY};
+use tempfile::TempDir;
+
+use super::{ACCESS_KEY, BUCKET, CITIES, SECRET_KEY};
 use crate::peers::program;
 use crate::process::{Place, Server, free_address};
 use crate::relay::{Relay, Trouble};
@@ -15,13 +17,20 @@ use crate::{Failure, gate};
 
 /// MinIO's own administrator.
 const ROOT: (&str, &str) = ("administrator", "administrator-of-the-stage");
-/// `s3:GetObject` on the films, `s3:ListBucket` on the bucket.
-const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
+/// What the gate's user may do, by name: with `films` `s3:GetObject` on them and `s3:ListBucket` on the bucket.
+const POLICIES: [(&str, &str); 2] = [
+    (
+        "films",
+        r#"{"Version":"2012-10-17","Statement":[
 {"Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::movies/*"]},
-{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::movies"]}]}"#;
-/// The same without the films.
-const POLICY_WITHOUT_FILMS: &str = r#"{"Version":"2012-10-17","Statement":[
-{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::movies"]}]}"#;
+{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::movies"]}]}"#,
+    ),
+    (
+        "no-films",
+        r#"{"Version":"2012-10-17","Statement":[
+{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::movies"]}]}"#,
+    ),
+];
 
 /// One server.
 #[derive(Debug)]
@@ -39,6 +48,8 @@ pub(crate) struct Cluster {
     minio: String,
     nodes: Vec<Minio>,
     mc: Mc,
+    /// Held for its end.
+    _folder: TempDir,
 }
 
 /// How `mc` is called.
@@ -74,7 +85,9 @@ impl Cluster {
     /// A program is missing, or something does not go as it should within half a minute.
     pub(crate) async fn start(place: &Place) -> Result<Self, Failure> {
         let (minio, mc) = (found("minio")?, found("mc")?);
-        let scratch = place.scratch.path();
+        let folder =
+            tempfile::tempdir_in(place.scratch.path()).map_err(Failure::during("a folder for MinIO"))?;
+        let scratch = folder.path();
         let mut nodes = Vec::new();
         for city in CITIES {
             let address = free_address()?;
@@ -87,24 +100,18 @@ impl Cluster {
         });
         let home = ("MC_CONFIG_DIR".to_owned(), scratch.join("mc").display().to_string());
         let mc = Mc { program: mc, environment: hosts.chain([home]).collect() };
-        let mut cluster = Self { minio, nodes, mc };
+        let mut cluster = Self { minio, nodes, mc, _folder: folder };
         cluster.revive(place).await?;
         cluster.set_up(place).await?;
         Ok(cluster)
     }
 
     async fn set_up(&self, place: &Place) -> Result<(), Failure> {
-        let policies = [("films", POLICY), ("no-films", POLICY_WITHOUT_FILMS)];
-        for City { id, .. } in CITIES {
-            self.mc(&["mb", &bucket(id)]).await?;
-            self.mc(&["version", "enable", &bucket(id)]).await?;
-            for (name, policy) in policies {
-                let file = place.written(&format!("{name}.json"), policy)?;
-                self.mc(&["admin", "policy", "create", id, name, &file]).await?;
-            }
-            self.mc(&["admin", "user", "add", id, ACCESS_KEY, SECRET_KEY]).await?;
-            self.mc(&["admin", "policy", "attach", id, "films", "--user", ACCESS_KEY]).await?;
+        for (name, policy) in POLICIES {
+            place.written(&format!("{name}.json"), policy)?;
         }
+        let [first, second, third] = CITIES.map(|city| self.set_up_one(place, city.id));
+        tokio::try_join!(first, second, third)?;
         for (index, node) in self.nodes.iter().enumerate().skip(1) {
             let remote = format!("http://{}:{}@{}/{BUCKET}", ROOT.0, ROOT.1, node.inbound.address);
             let what = ["--replicate", "delete,delete-marker,existing-objects", "--remote-bucket", &remote];
@@ -112,6 +119,17 @@ impl Cluster {
             self.mc(&[&to[..], &what[..]].concat()).await?;
         }
         Ok(())
+    }
+
+    async fn set_up_one(&self, place: &Place, id: &str) -> Result<(), Failure> {
+        self.mc(&["mb", &bucket(id)]).await?;
+        self.mc(&["version", "enable", &bucket(id)]).await?;
+        for (name, _) in POLICIES {
+            let file = place.scratch.path().join(format!("{name}.json")).display().to_string();
+            self.mc(&["admin", "policy", "create", id, name, &file]).await?;
+        }
+        self.mc(&["admin", "user", "add", id, ACCESS_KEY, SECRET_KEY]).await?;
+        self.mc(&["admin", "policy", "attach", id, "films", "--user", ACCESS_KEY]).await
     }
 
     /// Where this node is asked.
