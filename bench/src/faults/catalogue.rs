@@ -401,3 +401,27 @@ impl Promise {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn every_fault_has_one_story_and_every_story_promises() {
+        let told: HashSet<Fault> = STORIES.iter().map(|story| story.fault).collect();
+        assert_eq!(told.len(), STORIES.len());
+        assert_eq!(told.len(), Fault::value_variants().len());
+        for story in &STORIES {
+            assert!(!story.stream.is_empty(), "{:?}", story.fault);
+            if let Ok(Harm::Switch { rule, .. }) = story.own {
+                let rule = rule.replace("SLOW", "1");
+                assert!(serde_json::from_str::<serde_json::Value>(&rule).is_ok(), "{rule}");
+            }
+        }
+        assert!(STORIES.iter().filter(|story| story.short).count() > STORIES.len() / 2);
+    }
+}

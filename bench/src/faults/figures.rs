@@ -189,3 +189,18 @@ impl Kind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_as_characters() {
+        let check = |buckets: &[(u64, u64)], expected: &str| {
+            let buckets = buckets.iter().map(|&(asked, lost)| Bucket { from_ms: 0, asked, lost });
+            assert_eq!(spark(&buckets.collect::<Vec<_>>()), expected);
+        };
+        check(&[(10, 0), (0, 0), (100, 1), (10, 5), (10, 10)], "▁·▂▅█");
+        check(&[], "");
+    }
+}

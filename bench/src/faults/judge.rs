@@ -340,3 +340,6 @@ impl Case<'_> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;
