@@ -164,12 +164,11 @@ async fn standing<'a>(
     place: &Place,
     kind: Kind,
 ) -> Result<&'a mut Nodes, Failure> {
-    let started = match nodes.take() {
-        Some(nodes) => nodes,
-        None => {
-            say("starting a source and two replicas ...");
-            Nodes::start(place, kind).await?
-        }
+    let started = if let Some(nodes) = nodes.take() {
+        nodes
+    } else {
+        say("starting a source and two replicas ...");
+        Nodes::start(place, kind).await?
     };
     Ok(nodes.insert(started))
 }
@@ -190,6 +189,11 @@ fn told(row: &Row, took: Duration) {
             verdict.viewers,
             verdict.silence_ms
         ));
+        for held in &verdict.promises {
+            if let Some(seen) = &held.broken {
+                say(&format!("  not kept: {}: {seen}", held.promise.short()));
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::Failure;
 /// What is read at once.
 const CHUNK: usize = 64 << 10;
 /// A drip comes in so many portions a second.
-const DRIPS_PER_S: u64 = 10;
+const DRIPS_PER_S: u32 = 10;
 
 /// What happens on the way back from the node; byte counts start for each connection when the trouble does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ async fn answer(
             let most = match now {
                 Trouble::None | Trouble::Delay(_) => rest.len() as u64,
                 Trouble::Hold => 0,
-                Trouble::Drip(rate) => (rate / DRIPS_PER_S).max(1),
+                Trouble::Drip(rate) => (rate / u64::from(DRIPS_PER_S)).max(1),
                 Trouble::StallAfter(bytes) | Trouble::ResetAfter(bytes) | Trouble::CloseAfter(bytes) => {
                     bytes.saturating_sub(passed)
                 }
@@ -149,7 +149,7 @@ async fn answer(
                     passed = 0;
                     continue;
                 }
-                Trouble::Drip(_) => sleep(Duration::from_secs(1) / DRIPS_PER_S as u32).await,
+                Trouble::Drip(_) => sleep(Duration::from_secs(1) / DRIPS_PER_S).await,
                 _ => {}
             }
             let (now, later) = rest.split_at(rest.len().min(usize::try_from(most).unwrap_or(usize::MAX)));

@@ -65,7 +65,7 @@ fn begun(world: &World, near: usize) -> Vec<Guest> {
         role: Role::Paused,
         number: number % NETWORKS,
         // The first goes on in the middle of the fault, the second at its end.
-        wakes_after: Duration::from_millis(1500) + Duration::from_secs(3600) * u32::from(number),
+        wakes_after: Duration::from_millis(1500) + Duration::from_hours(1) * u32::from(number),
         pauses_after: Some(PAUSED_AT),
         pace: None,
         ..watching

@@ -56,7 +56,7 @@ impl run::Report for Report {
             };
         }
         for line in self.broken() {
-            text += &format!("{line}\n");
+            let _ = writeln!(text, "{line}");
         }
         let text = text.trim_end().to_owned();
         if run::Report::is_whole(self) { text + "\n\nEvery promise held." } else { text }

@@ -13,8 +13,9 @@ use crate::stage::{CITIES, Mode};
 
 /// A share over time is told in steps of so much.
 const BUCKET_MS: u64 = 500;
-/// A viewer network may change its node so often when nodes come back: to the first that is back, and home.
-const MOVES_MAX: usize = 2;
+/// A viewer network may change its node so often when nodes come back: to the first one that is back, to a nearer one,
+/// home, and once more each way, since the first requests may meet a node that is not quite there yet.
+const MOVES_MAX: usize = 4;
 
 /// One promise, held against what was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -262,7 +263,7 @@ impl Case<'_> {
     }
 
     /// Arrivals that asked when so much and the slack had passed, and before the end of it was begun.
-    fn asked_after<'a>(&'a self, bound_ms: u64) -> impl Fn(&Visit) -> bool + 'a {
+    fn asked_after(&self, bound_ms: u64) -> impl Fn(&Visit) -> bool + '_ {
         let from = self.log.harm_at_ms + bound_ms + self.times.slack_ms;
         move |visit| visit.role == Role::Arriving && visit.asked_ms > from && self.is_before_lift(visit)
     }
@@ -309,7 +310,7 @@ impl Case<'_> {
     /// After all were back: nodes that went down once more, and viewer networks that were sent to and fro.
     fn restless(&self) -> Option<String> {
         let lifted = self.log.lift_at_ms?;
-        for node in 0..CITIES.len() {
+        for (node, city) in CITIES.iter().enumerate() {
             let mut states = self.gate.changes.iter().filter(|change| change.node == node);
             let back = states.find(|change| change.at_ms >= lifted && change.state == "up");
             let again = back.and_then(|_| states.find(|change| change.state != "up"));
@@ -317,13 +318,13 @@ impl Case<'_> {
                 let after = change.at_ms - lifted;
                 return Some(format!(
                     "{} was called {} again {after} ms after it was well",
-                    CITIES[node].id, change.state
+                    city.id, change.state
                 ));
             }
         }
         let mut visits: Vec<&Visit> = self.visits().collect();
         visits.sort_by_key(|visit| visit.asked_ms);
-        for home in 0..CITIES.len() {
+        for (home, city) in CITIES.iter().enumerate() {
             let mine = visits.iter().filter(|visit| {
                 visit.role == Role::Arriving
                     && visit.home == home
@@ -334,7 +335,7 @@ impl Case<'_> {
             nodes.dedup();
             if nodes.len() > MOVES_MAX + 1 {
                 let ids: Vec<&str> = nodes.iter().map(|node| CITIES[*node].id).collect();
-                return Some(format!("viewers near {} were sent to {}", CITIES[home].id, ids.join(", ")));
+                return Some(format!("viewers near {} were sent to {}", city.id, ids.join(", ")));
             }
         }
         None

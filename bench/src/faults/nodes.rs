@@ -140,10 +140,10 @@ impl Nodes {
         match self {
             Self::Own(nodes) => nodes[0].copy_in(&film.key(), &own_version(film, version)).await,
             Self::Minio(cluster) => {
-                let file = place.scratch.path().join("upload");
-                let written = film.reels[version].write(&file);
-                written.map_err(Failure::during(file.display().to_string()))?;
-                cluster.upload(&file, &film.key()).await
+                let upload = place.scratch.path().join("upload");
+                let written = film.reels[version].write(&upload);
+                written.map_err(Failure::during(upload.display().to_string()))?;
+                cluster.upload(&upload, &film.key()).await
             }
         }
     }
@@ -183,15 +183,15 @@ impl Nodes {
     pub(super) async fn forget(&mut self, node: usize, film: &Film) -> Result<(), Failure> {
         match self {
             Self::Own(nodes) => nodes[node].forget(&film.key()).await,
-            Self::Minio(cluster) => cluster.forget(node, &film.key()).await,
+            Self::Minio(cluster) => cluster.lose(node, &film.key(), true),
         }
     }
 
-    /// Brings back what a node lost. `false`: nothing does.
-    pub(super) async fn restore(&mut self, node: usize, film: &Film) -> Result<bool, Failure> {
+    /// Brings back what a node lost.
+    pub(super) async fn restore(&mut self, node: usize, film: &Film) -> Result<(), Failure> {
         match self {
-            Self::Own(nodes) => nodes[node].copy_in(&film.key(), &own_version(film, 0)).await.map(|()| true),
-            Self::Minio(_) => Ok(false),
+            Self::Own(nodes) => nodes[node].copy_in(&film.key(), &own_version(film, 0)).await,
+            Self::Minio(cluster) => cluster.lose(node, &film.key(), false),
         }
     }
 

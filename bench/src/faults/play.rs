@@ -16,10 +16,10 @@ use super::look::{Said, follow};
 use super::seen::{Finding, GateLog, Log};
 use super::visit::Door;
 use super::world::{Films, Phase, World};
-use crate::Failure;
+use crate::{Failure, say};
 
 /// What is left of films is read within this time, or the story ends without it.
-const HURRY: Duration = Duration::from_secs(60);
+const HURRY: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Who makes a fault.
@@ -107,11 +107,13 @@ async fn acts(
     let mut log = Log { harmed: cast.harmed.clone(), harm_from_ms: world.now_ms(), ..Log::default() };
     scene.harm(&world.films).await?;
     log.harm_at_ms = world.now_ms();
+    say(&format!("  the fault is there, made in {} ms", log.harm_at_ms - log.harm_from_ms));
     world.enter(Phase::Harm);
     sleep(Duration::from_millis(cast.hold_ms)).await;
     let lift_from_ms = world.now_ms();
     if scene.lift(&world.films).await? {
         (log.lift_from_ms, log.lift_at_ms) = (Some(lift_from_ms), Some(world.now_ms()));
+        say(&format!("  the fault is gone, lifted in {} ms", world.now_ms() - lift_from_ms));
     }
     world.enter(Phase::After);
     let until = Instant::now() + Duration::from_millis(world.times.return_ms);

@@ -107,11 +107,9 @@ impl Scene for Real<'_> {
             Harm::Clock(_) => self.clock(0).await?,
             Harm::Relay(_) => self.make(Trouble::None),
             Harm::Forget => {
-                let mut restored = true;
                 for film in played(films) {
-                    restored &= self.nodes.restore(near, &film).await?;
+                    self.nodes.restore(near, &film).await?;
                 }
-                return Ok(restored);
             }
             Harm::TakeDown => return Ok(false),
             Harm::Forbid => self.nodes.allow(near, true).await?,

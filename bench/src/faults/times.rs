@@ -112,9 +112,10 @@ impl Times {
         self.stall_ms + self.slack_ms
     }
 
-    /// A node that drips is judged over three seconds of waiting, which may begin once more when it drips on.
+    /// A node that drips is judged over three seconds of waiting, again and again; the first three may have begun when
+    /// it was still well.
     pub(super) fn piece_ms(&self) -> u64 {
-        self.silence_ms() + 3_000
+        2 * 3_000 + self.slack_ms
     }
 
     /// A viewer gives up when nothing came for so long: longer than anything promised.

@@ -3,6 +3,7 @@
 //! Replication runs through relays, so that it can be held up. Needs `minio` and `mc` on the PATH. Absent on purpose:
 //! erasure sets; every node has one folder.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -163,8 +164,12 @@ impl Cluster {
     }
 
     /// Uploads a file to the source under this key.
+    ///
+    /// By `mc pipe`, which does not ask for the object first: the source would pass that question on to replicas, and
+    /// wait for them while replication is held up.
     pub(crate) async fn upload(&self, file: &Path, key: &str) -> Result<(), Failure> {
-        self.mc(&["cp", &file.display().to_string(), &format!("{}/{key}", bucket(CITIES[0].id))]).await
+        let film = File::open(file).map_err(Failure::during(file.display().to_string()))?;
+        self.mc_with(film.into(), &["pipe", &format!("{}/{key}", bucket(CITIES[0].id))]).await
     }
 
     /// Whether this node itself has the film on its disk in so many versions: each has a folder of its own there.
@@ -175,9 +180,15 @@ impl Cluster {
         folders.is_ok_and(|folders| folders >= versions)
     }
 
-    /// Loses all versions of a film on this node alone, without a marker.
-    pub(crate) async fn forget(&self, node: usize, key: &str) -> Result<(), Failure> {
-        self.mc(&["rm", "--versions", "--force", &format!("{}/{key}", bucket(CITIES[node].id))]).await
+    /// Loses a film with all its versions on this node alone, as a broken disk does, or brings it back.
+    ///
+    /// # Errors
+    /// It was not there.
+    pub(crate) fn lose(&self, node: usize, key: &str, lost: bool) -> Result<(), Failure> {
+        let folder = &self.nodes[node].folder;
+        let (held, away) = (folder.join(BUCKET).join(key), folder.with_extension(format!("lost-{key}")));
+        let (from, to) = if lost { (held, away) } else { (away, held) };
+        std::fs::rename(&from, to).map_err(Failure::during(from.display().to_string()))
     }
 
     /// Deletes a film at the source, which puts a marker on top of it everywhere.
@@ -202,9 +213,13 @@ impl Cluster {
 
     /// Runs `mc` in a thread of its own, so that viewers are not kept waiting.
     async fn mc(&self, args: &[&str]) -> Result<(), Failure> {
+        self.mc_with(Stdio::null(), args).await
+    }
+
+    async fn mc_with(&self, input: Stdio, args: &[&str]) -> Result<(), Failure> {
         let mut command = Command::new(&self.mc.program);
         command.args(["--quiet", "--no-color"]).args(args).envs(self.mc.environment.iter().cloned());
-        command.stdin(Stdio::null());
+        command.stdin(input);
         // Without what it was told: a remote bucket's URL has a password in it.
         let what = format!("mc {}", args.iter().take(2).copied().collect::<Vec<_>>().join(" "));
         let ran = tokio::task::spawn_blocking(move || command.output()).await;
