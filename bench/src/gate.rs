@@ -42,7 +42,7 @@ fn body(answer: &str) -> Option<&str> {
 }
 
 /// How many nodes are up by the word of the admin listener; `None`: it does not answer, or not so.
-async fn nodes_up(admin: SocketAddr) -> Option<usize> {
+pub(crate) async fn nodes_up(admin: SocketAddr) -> Option<usize> {
     up_in(&told(admin, "/api/v1/nodes").await?)
 }
 

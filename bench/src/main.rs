@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod beside;
 mod city;
+mod faults;
 mod figures;
 mod film;
 mod flood;
@@ -21,6 +22,7 @@ mod peers;
 mod process;
 mod random;
 mod redirect;
+mod relay;
 mod run;
 mod schedule;
 mod stage;
@@ -78,6 +80,11 @@ enum Command {
     /// Handed to watchgate-plan, as plan is.
     #[command(disable_help_flag = true)]
     Replay(beside::Args),
+    /// What viewers see while nodes die, freeze, lie and come back: a drill that holds the gate to its promises
+    ///
+    /// Starts a source and two replicas in three cities, a gate before them in each mode, and viewers whose every byte
+    /// is checked; then one fault after the other. Exit status 1, with a line BROKEN for each: a promise did not hold.
+    Faults(faults::Args),
 }
 
 /// Why there are no figures.
@@ -115,18 +122,24 @@ fn main() -> ExitCode {
         Command::Load(args) => load::run(&args),
         Command::Plan(args) => beside::run("plan", &args),
         Command::Replay(args) => beside::run("replay", &args),
+        Command::Faults(args) => faults::run(&args),
     };
     match told {
         Ok(told) => {
             // A reader that went away has seen what it wanted.
             let _ = writeln!(std::io::stdout().lock(), "{}", told.text);
-            if told.whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            exit_code(&told)
         }
         Err(failure) => {
             say(&failure.to_string());
             ExitCode::FAILURE
         }
     }
+}
+
+/// Failure is for whoever calls this from a script.
+fn exit_code(told: &run::Told) -> ExitCode {
+    if told.whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A line of talk; if nobody hears it, that is that.

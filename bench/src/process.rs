@@ -4,6 +4,7 @@
 //! way included. Absent on purpose: anything that only some kernels count.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,6 +13,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -109,6 +112,22 @@ impl Server {
         command: &[&str],
         address: SocketAddr,
     ) -> Result<Self, Failure> {
+        let core = core.into().map(|core| core.to_string());
+        let under: &[&str] = core.as_ref().map_or(&[], |core| &["taskset", "-c", core]);
+        Self::launch(place, under, name, command, address).await
+    }
+
+    /// The same on whichever core the system likes; `under`: a program that runs it, with its arguments.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) async fn launch(
+        place: &Place,
+        under: &[&str],
+        name: &str,
+        command: &[&str],
+        address: SocketAddr,
+    ) -> Result<Self, Failure> {
         let (program, arguments) = command.split_first().unwrap_or((&"", &[]));
         let program = place.programs.join(program);
         if !program.is_file() {
@@ -120,15 +139,10 @@ impl Server {
         let out = out.and_then(|file| file.set_len(0).map(|()| file));
         let out = out.map_err(Failure::during(log.display().to_string()))?;
         let err = out.try_clone().map_err(Failure::during(log.display().to_string()))?;
-        let mut command = match core.into() {
-            Some(core) => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", &core.to_string()]).arg(&program);
-                command
-            }
-            None => Command::new(&program),
-        };
-        command.args(arguments);
+        let mut line = under.iter().map(OsStr::new).chain([program.as_os_str()]);
+        // The program itself at least.
+        let mut command = Command::new(line.next().unwrap_or_default());
+        command.args(line).args(arguments);
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("WATCHGATE_") {
                 command.env_remove(variable);
@@ -139,6 +153,25 @@ impl Server {
         let mut server = Self { child, name: name.to_owned(), log, address };
         server.wait_until("listens", || async move { TcpStream::connect(address).await.is_ok() }).await?;
         Ok(server)
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Failure> {
+        let pid = i32::try_from(self.child.id()).map(Pid::from_raw);
+        let sent = pid.ok().map(|pid| kill(pid, signal));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            _ => Err(self.misbehaved("has ended")),
+        }
+    }
+
+    /// The end of its log, at most so many bytes of it.
+    pub(crate) fn log_end(&self, most: usize) -> String {
+        let log = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log[log.len().saturating_sub(most)..]).into_owned()
     }
 
     /// Waits for something that this server should do.
@@ -168,9 +201,7 @@ impl Server {
 
     /// This server's fault, with the end of its log.
     pub(crate) fn misbehaved(&self, what: &str) -> Failure {
-        let log = fs::read(&self.log).unwrap_or_default();
-        let end = String::from_utf8_lossy(&log[log.len().saturating_sub(2000)..]).into_owned();
-        Failure::Misbehaved(format!("{} {what}; the end of its log:\n{end}", self.name))
+        Failure::Misbehaved(format!("{} {what}; the end of its log:\n{}", self.name, self.log_end(2000)))
     }
 
     /// The number of its process.

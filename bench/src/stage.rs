@@ -1,124 +1,126 @@
-//! A small fleet to try things on: three nodes in different cities that hold films, and the gate before them.
+//! A stage: a source and two replicas in three cities, as processes of their own, and gates before them.
 //!
-//! All of it are programs of ours in processes of their own, which end with the [`Stage`]. Absent on purpose: faults;
-//! who wants some asks a node's control address.
+//! Viewers' places come from `X-Forwarded-For`, which the gate believes from loopback, and from rules for three
+//! networks: no database is needed. Absent on purpose: what is played here.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::process::{Place, Server, free_address};
-use crate::stub::ROOMY;
 use crate::{Failure, gate};
 
-/// Names of nodes, and where they are in degrees.
-pub(crate) const NODES: [(&str, f64, f64); 3] =
-    [("frankfurt", 50.11, 8.68), ("new-york", 40.71, -74.01), ("singapore", 1.35, 103.82)];
+pub(crate) mod minio;
+pub(crate) mod own;
 
-const ACCESS_KEY: &str = "watchgate-bench";
-/// No secret: the nodes live as long as the run, on the loopback.
-const SECRET_KEY: &str = "a secret of the measurement";
+/// The bucket of every node.
+pub(crate) const BUCKET: &str = "movies";
+/// The gate's user at every node.
+pub(crate) const ACCESS_KEY: &str = "gate";
+/// The user's secret; looked for in whatever the gate says.
+pub(crate) const SECRET_KEY: &str = "gate-secret-of-the-stage";
 
-/// A film's file, and the uuid that it is asked for by.
-#[derive(Clone, Debug)]
-pub(crate) struct FilmFile {
-    pub(crate) uuid: String,
-    pub(crate) path: PathBuf,
-}
-
-/// How the gate is set up.
+/// A city with a node, and a network whose viewers live there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Setting<'a> {
-    /// Otherwise it redirects.
-    pub(crate) streams: bool,
-    /// Which header of viewers on the loopback it believes; `None`: none.
-    pub(crate) header: Option<&'a str>,
-    pub(crate) database: &'a Path,
-    /// Further tables of its configuration file.
-    pub(crate) more: &'a str,
-}
-
-/// A node that runs.
-#[derive(Debug)]
-pub(crate) struct StagedNode {
-    /// Held for its end.
-    _server: Server,
-    name: &'static str,
+pub(crate) struct City {
+    /// The node's id.
+    pub(crate) id: &'static str,
+    /// Degrees.
     at: (f64, f64),
-    address: SocketAddr,
+    /// The second number of the viewers' addresses, `10.x.0.0/16`.
+    network: u8,
 }
 
-/// A fleet that runs.
+/// The first one is the source. No two are near each other, so that distance alone decides.
+pub(crate) const CITIES: [City; 3] = [
+    City { id: "fra", at: (50.11, 8.68), network: 20 },
+    City { id: "nyc", at: (40.71, -74.01), network: 30 },
+    City { id: "sin", at: (1.35, 103.82), network: 40 },
+];
+
+impl City {
+    /// A viewer there.
+    pub(crate) fn viewer(self, number: u8) -> IpAddr {
+        Ipv4Addr::new(10, self.network, number, 7).into()
+    }
+}
+
+/// What the gate does with viewers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    Stream,
+    Redirect,
+}
+
+impl Mode {
+    /// As in the configuration.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Redirect => "redirect",
+        }
+    }
+}
+
+/// How a gate is started.
 #[derive(Debug)]
-pub(crate) struct Stage {
-    /// Held for its end. Before the nodes, so that it ends first.
-    pub(crate) gate: Server,
-    /// Held for their end.
-    _nodes: Vec<StagedNode>,
-    /// The gate's configuration file.
-    pub(crate) config: String,
+pub(crate) struct Setup<'a> {
+    pub(crate) mode: Mode,
+    /// Where each city's node is asked, by gate and viewers.
+    pub(crate) endpoints: [SocketAddr; CITIES.len()],
+    /// Further tables, each with its head; times above all.
+    pub(crate) tables: &'a str,
+    /// Its limit of open files.
+    pub(crate) files: Option<u32>,
 }
 
-impl Stage {
-    /// Starts everything, and waits until the gate has found all nodes up.
+/// A gate that runs.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) process: Server,
+    /// For viewers.
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Gate {
+    /// Starts it and waits until every node is up.
     ///
     /// # Errors
-    /// A program is not built, ended, or is not ready in time.
-    pub(crate) async fn start(
-        place: &Place,
-        films: &[FilmFile],
-        setting: Setting<'_>,
-    ) -> Result<Self, Failure> {
-        let mut nodes = Vec::new();
-        for (name, lat, lon) in NODES {
-            nodes.push(StagedNode::start(place, name, (lat, lon), films).await?);
-        }
-        let (address, admin) = (free_address()?, free_address()?);
-        let config = config(address, admin, &nodes, setting);
-        let gate = gate::start(place, None, "gate", address, admin, nodes.len(), &config).await?;
-        Ok(Self { gate, _nodes: nodes, config })
+    /// It is not built, or does not come so far in half a minute.
+    pub(crate) async fn start(place: &Place, setup: &Setup<'_>) -> Result<Self, Failure> {
+        let (address, admin, name) =
+            (free_address()?, free_address()?, format!("gate-{}", setup.mode.word()));
+        let file = place.written(&format!("{name}.toml"), &config(address, admin, setup))?;
+        let limit = setup.files.map(|files| format!("--nofile={files}:{files}"));
+        let under: Vec<&str> = match &limit {
+            Some(limit) => vec!["prlimit", limit],
+            None => Vec::new(),
+        };
+        let command = ["watchgate", "-c", &file, "run"];
+        let mut process = Server::launch(place, &under, &name, &command, address).await?;
+        let up = || async move { gate::nodes_up(admin).await == Some(CITIES.len()) };
+        process.wait_until("has all its nodes up", up).await?;
+        Ok(Self { process, address, admin })
     }
 }
 
-impl StagedNode {
-    async fn start(
-        place: &Place,
-        name: &'static str,
-        at: (f64, f64),
-        films: &[FilmFile],
-    ) -> Result<Self, Failure> {
-        let address = free_address()?;
-        let listen = address.to_string();
-        let mut command = vec!["watchgate-node", "--name", name, "--bucket", "movies", "--address", &listen];
-        command.extend(["--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY]);
-        let load = |film: &FilmFile| format!("{}={}.mp4", film.path.display(), film.uuid);
-        let loads: Vec<String> = films.iter().map(load).collect();
-        for load in &loads {
-            command.extend(["--load", load]);
-        }
-        let server = Server::start(place, None, name, &command, address).await?;
-        Ok(Self { _server: server, name, at, address })
-    }
-}
-
-fn config(http: SocketAddr, admin: SocketAddr, nodes: &[StagedNode], setting: Setting<'_>) -> String {
-    let Setting { streams, header, database, more } = setting;
-    let mode = if streams { "stream" } else { "redirect" };
+fn config(address: SocketAddr, admin: SocketAddr, setup: &Setup<'_>) -> String {
     let mut text = format!(
-        "[listen]\nhttp = \"{http}\"\nadmin = \"{admin}\"\n\n[watch]\nmode = \"{mode}\"\ndecision_header = true\n\n\
-         [geoip]\ndatabases = [\"{}\"]\n\n[bucket]\nname = \"movies\"\n",
-        database.display()
+        "[listen]\nhttp = \"{address}\"\nadmin = \"{admin}\"\n\n[viewer]\ntrusted_proxies = [\"127.0.0.0/8\"]\n\n\
+         [watch]\nmode = \"{}\"\ndecision_header = true\n\n[bucket]\nname = \"{BUCKET}\"\n\n{}",
+        setup.mode.word(),
+        setup.tables,
     );
-    // Writing to a String does not fail, here and below.
-    if let Some(header) = header {
-        let _ = write!(text, "\n[viewer]\ntrusted_proxies = [\"127.0.0.0/8\"]\nheader = \"{header}\"\n");
-    }
-    text.push_str(more);
-    for StagedNode { name, at: (lat, lon), address, .. } in nodes {
+    for (index, (city, endpoint)) in CITIES.iter().zip(setup.endpoints).enumerate() {
+        let (City { id, at: (lat, lon), network }, role) =
+            (city, if index == 0 { "source" } else { "replica" });
+        // Writing to a String does not fail.
         let _ = write!(
             text,
-            "\n[[node]]\nid = \"{name}\"\nendpoint = \"http://{address}\"\nat = {{ lat = {lat:.2}, lon = {lon:.2} }}\n\
-             max_viewers = {ROOMY}\naccess_key = \"{ACCESS_KEY}\"\nsecret_key = \"{SECRET_KEY}\"\n"
+            "\n[[geoip.rule]]\ncidr = \"10.{network}.0.0/16\"\nat = {{ lat = {lat}, lon = {lon} }}\n\
+             \n[[node]]\nid = \"{id}\"\nrole = \"{role}\"\nendpoint = \"http://{endpoint}\"\n\
+             at = {{ lat = {lat}, lon = {lon} }}\naccess_key = \"{ACCESS_KEY}\"\nsecret_key = \"{SECRET_KEY}\"\n"
         );
     }
     text

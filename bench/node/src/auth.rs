@@ -20,6 +20,7 @@ use s3s::route::S3Route;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::validation::NameValidation;
 use s3s::{Body, S3Request, S3Response, S3Result};
+use serde::Deserialize;
 
 use crate::locked;
 use crate::refusal::Refusal;
@@ -33,7 +34,8 @@ const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 const UPLOAD_BYTES_MAX: usize = 1 << 30;
 
 /// What a credential may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// Everything.
     #[default]

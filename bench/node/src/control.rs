@@ -10,13 +10,17 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
+use crate::auth::Policy;
+use crate::content::Content;
 use crate::faults::{Cut, Rule};
 use crate::inner::{Health, Inner};
 use crate::log::{Counts, Seen};
+use crate::store::{Film, Replication, Version};
 use crate::{locked, server};
 
 type Shared = State<Arc<Inner>>;
@@ -27,6 +31,8 @@ pub(crate) fn serve(listener: TcpListener, inner: Arc<Inner>) -> AbortHandle {
         .route("/seen", get(seen).delete(forget_seen))
         .route("/faults", get(faults).post(set_fault).delete(clear_faults))
         .route("/settings", put(settings))
+        .route("/films", put(copy_in).delete(forget))
+        .route("/policy", put(policy))
         .route("/kill", post(kill))
         .route("/refuse", post(refuse))
         .route("/revive", post(revive))
@@ -135,6 +141,66 @@ async fn settings(State(inner): Shared, Json(settings): Json<Settings>) -> Statu
         inner.bandwidth.store(bytes_per_s, Ordering::Relaxed);
     }
     StatusCode::NO_CONTENT
+}
+
+/// A version as another node has it, with no size a delete marker: what replication between processes would bring.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Copy {
+    bucket: String,
+    key: String,
+    version_id: String,
+    /// Unix time.
+    modified_s: i64,
+    size: Option<u64>,
+    #[serde(default)]
+    seed: u64,
+}
+
+async fn copy_in(State(inner): Shared, Json(copy): Json<Copy>) -> (StatusCode, &'static str) {
+    let Ok(modified) = Timestamp::from_second(copy.modified_s) else {
+        return (StatusCode::UNPROCESSABLE_ENTITY, "modified_s is beyond the calendar");
+    };
+    let film = copy.size.map(|size| {
+        let content = Content::Generated { size, seed: copy.seed };
+        Film { etag: content.etag(), content, content_type: "video/mp4".to_owned() }
+    });
+    let version = Version { id: copy.version_id, modified, replication: Replication::Replica, film };
+    let mut store = locked(&inner.store);
+    if !store.has_bucket(&copy.bucket) {
+        return (StatusCode::NOT_FOUND, "the node has no such bucket");
+    }
+    store.copy_in(&copy.bucket, &copy.key, version);
+    drop(store);
+    inner.log.changed();
+    (StatusCode::NO_CONTENT, "")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lost {
+    bucket: String,
+    key: String,
+}
+
+async fn forget(State(inner): Shared, Json(lost): Json<Lost>) -> StatusCode {
+    locked(&inner.store).forget(&lost.bucket, &lost.key, None);
+    inner.log.changed();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Allowed {
+    access_key: String,
+    policy: Policy,
+}
+
+async fn policy(State(inner): Shared, Json(allowed): Json<Allowed>) -> (StatusCode, &'static str) {
+    match inner.keys.set_policy(&allowed.access_key, allowed.policy) {
+        Some(()) => (StatusCode::NO_CONTENT, ""),
+        None => (StatusCode::NOT_FOUND, "the node has no such credential"),
+    }
 }
 
 async fn kill(State(inner): Shared) -> StatusCode {

@@ -12,6 +12,7 @@ const USAGE: &str = "\
 usage: watchgate-node --bucket B --access-key K --secret-key S
          [--name N] [--address HOST:PORT] [--control HOST:PORT] [--domain D]
          [--load FILE=KEY]... [--generate KEY=BYTES]...
+--control opens the switches over HTTP: POST /faults, PUT /settings, POST /freeze and more (README.md).
 The secret key may come in the environment as WATCHGATE_NODE_SECRET_KEY instead.";
 
 #[derive(Default)]
@@ -31,6 +32,10 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if std::env::args().skip(1).any(|arg| arg == "--help" || arg == "-h") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let secret_key = std::env::var("WATCHGATE_NODE_SECRET_KEY").ok();
     let options = match parse(std::env::args().skip(1), secret_key) {
         Ok(options) => options,

@@ -89,3 +89,37 @@ async fn life_and_death() {
     node.ok("DELETE", "/seen", None).await;
     assert!(node.0.seen().is_empty());
 }
+
+#[tokio::test]
+async fn copies_from_other_processes() {
+    let node = Controlled::start().await;
+    let copy = |version: &str, size: Option<u64>| {
+        json!({"bucket": "movies", "key": "copy.mp4", "version_id": version, "modified_s": 1_795_435_200,
+               "size": size, "seed": 7})
+    };
+    node.ok("PUT", "/films", Some(copy("v1", Some(100)))).await;
+    let get = Ask::new("GET", "/movies/copy.mp4").signed(&node.0);
+    let got = get.send(&node.0).await;
+    assert_eq!((got.status, got.header("x-amz-version-id")), (200, Some("v1")));
+    assert_eq!(watchgate_node::first_wrong_byte(7, 0, &got.body), None);
+    node.ok("PUT", "/films", Some(copy("v2", None))).await;
+    let got = get.send(&node.0).await;
+    assert_eq!((got.status, got.header("x-amz-delete-marker")), (404, Some("true")));
+    node.ok("DELETE", "/films", Some(json!({"bucket": "movies", "key": "copy.mp4"}))).await;
+    let got = get.send(&node.0).await;
+    assert_eq!((got.status, got.header("x-amz-delete-marker")), (404, None), "lost without a marker");
+    let elsewhere = json!({"bucket": "b", "key": "k", "version_id": "v", "modified_s": 0, "size": 1});
+    assert_eq!(node.call("PUT", "/films", Some(elsewhere)).await.status, 404);
+}
+
+#[tokio::test]
+async fn policies() {
+    let node = Controlled::start().await;
+    let get = Ask::new("GET", "/movies/film.mp4").signed(&node.0);
+    node.ok("PUT", "/policy", Some(json!({"access_key": ACCESS, "policy": "no_get_object"}))).await;
+    assert_eq!(get.send(&node.0).await.status, 403);
+    node.ok("PUT", "/policy", Some(json!({"access_key": ACCESS, "policy": "all"}))).await;
+    assert_eq!(get.send(&node.0).await.status, 200);
+    let unknown = json!({"access_key": "nobody", "policy": "all"});
+    assert_eq!(node.call("PUT", "/policy", Some(unknown)).await.status, 404);
+}
