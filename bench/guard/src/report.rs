@@ -68,7 +68,7 @@ fn notes(judged: &[Judged], baseline: &MadeBy, this: &MadeBy, allowed: Tolerance
     } else if judged.iter().any(|judged| judged.verdict == Verdict::Better) {
         "Something costs less than before. Take it as the new baseline, so that it stays so, and commit the file:"
     } else {
-        return text.trim_end().to_owned();
+        return text;
     };
     let _ = write!(text, "\n{act}\n    cargo run --profile bench -p watchgate-guard -- --bless\n    {FILE}");
     text
