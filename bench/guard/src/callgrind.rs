@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use crate::count::COUNTED;
@@ -56,7 +56,9 @@ pub(crate) struct Spent {
 /// Instructions of one operation of a case.
 pub(crate) fn count(name: &'static str) -> Result<Spent, Failure> {
     let program = std::env::current_exe().map_err(Failure::during("this program's own path"))?;
-    let file = kept(&program, name)?;
+    let file = account(name);
+    let folder = file.parent().unwrap_or(&program);
+    std::fs::create_dir_all(folder).map_err(Failure::during(folder.display().to_string()))?;
     let mut valgrind = Command::new("valgrind");
     valgrind
         .args(["--tool=callgrind", "--collect-atstart=no", &format!("--toggle-collect={COUNTED}")])
@@ -81,15 +83,9 @@ pub(crate) fn count(name: &'static str) -> Result<Spent, Failure> {
 }
 
 /// Where callgrind's own account of a case lies, for those who want to know what costs so much.
-pub(crate) fn account(program: &Path, name: &str) -> PathBuf {
+pub(crate) fn account(name: &str) -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
     program.with_file_name("guard").join(format!("{name}.callgrind"))
-}
-
-fn kept(program: &Path, name: &str) -> Result<PathBuf, Failure> {
-    let file = account(program, name);
-    let folder = file.parent().unwrap_or(program);
-    std::fs::create_dir_all(folder).map_err(Failure::during(folder.display().to_string()))?;
-    Ok(file)
 }
 
 /// Sums up a callgrind account (valgrind's manual, "Callgrind Format Specification").

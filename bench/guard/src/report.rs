@@ -21,7 +21,8 @@ pub(crate) fn table(judged: &[Judged], baseline: &Baseline, this: &MadeBy) -> St
         let (name, now, about) = (judged.name, grouped(judged.now, ','), judged.about);
         let _ = writeln!(text, "{name:<17}{baseline:>13}{now:>13}{change:>9}  {word}{about}");
     }
-    text + &notes(judged, &baseline.made_by, this, baseline.allowed(this))
+    text.push_str(&notes(judged, &baseline.made_by, this, baseline.allowed(this)));
+    text.trim_end().to_owned()
 }
 
 /// What was written.
@@ -43,27 +44,31 @@ pub(crate) fn blessed(before: &Baseline, after: &Baseline) -> String {
 
 fn notes(judged: &[Judged], baseline: &MadeBy, this: &MadeBy, allowed: Tolerance) -> String {
     let mut text = differences(baseline, this);
-    for judged in judged {
+    let failing = judged.iter().filter(|judged| judged.verdict.fails());
+    for judged in failing.clone() {
         let (name, about, now) = (judged.name, judged.about, grouped(judged.now, ','));
         // Writing to a String does not fail.
-        let _ = match (judged.verdict, judged.baseline, judged.change_percent()) {
-            (Verdict::Worse, Some(baseline), Some(change)) => writeln!(
+        let _ = match judged.baseline.zip(judged.change_percent()) {
+            Some((baseline, change)) => writeln!(
                 text,
-                "\n{name} ({about}) costs {now} instructions instead of {}: {change:+.1} %, and {} % are allowed.{}",
+                "\n{name} ({about}) costs {now} instructions instead of {}: {change:+.1} %, and {} % are allowed.",
                 grouped(baseline, ','),
                 allowed.percent,
-                why(name)
             ),
-            (Verdict::New, ..) => writeln!(text, "\n{name} ({about}) has no baseline yet."),
-            _ => Ok(()),
+            None => writeln!(text, "\n{name} ({about}) has no baseline yet."),
         };
     }
-    let act = if judged.iter().any(|judged| judged.verdict.fails()) {
+    let act = if let Some(first) = failing.clone().next() {
+        let accounts = callgrind::account(first.name).display().to_string();
+        let _ = writeln!(
+            text,
+            "\nWhat it is spent on, function by function:\n    callgrind_annotate --auto=no {accounts}"
+        );
         "If that is what it has to cost, take it as the new baseline, and commit the file with the reason:"
     } else if judged.iter().any(|judged| judged.verdict == Verdict::Better) {
         "Something costs less than before. Take it as the new baseline, so that it stays so, and commit the file:"
     } else {
-        return text.trim_end().to_owned();
+        return text;
     };
     let _ = write!(text, "\n{act}\n    cargo run --profile bench -p watchgate-guard -- --bless\n    {FILE}");
     text
@@ -90,13 +95,6 @@ fn differences(baseline: &MadeBy, this: &MadeBy) -> String {
         );
     }
     String::new()
-}
-
-/// Where it can be seen what costs so much.
-fn why(name: &str) -> String {
-    let Ok(program) = std::env::current_exe() else { return String::new() };
-    let file = callgrind::account(&program, name);
-    format!("\nWhat its instructions are spent on:\n    callgrind_annotate --auto=no {}", file.display())
 }
 
 /// A number with something between its thousands.

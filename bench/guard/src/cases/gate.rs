@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use watchgate::config::{Source, parse};
 use watchgate::decide::watch::Film;
@@ -26,11 +25,13 @@ use crate::count::{Count, ROUNDS, WARM_UP};
 const NETWORKS: u32 = 4000;
 /// Films that are watched, and viewers of each turn: all are met before it is counted.
 const TURNS: usize = WARM_UP;
+/// A story of some seconds that has not ended by then never will.
+const STORY_MAX: Duration = Duration::from_mins(2);
 /// Films before those that are counted, and those.
 const FILMS: (usize, usize) = (8, 32);
 
 pub(super) fn redirect(count: &mut Count) {
-    runtime().block_on(async {
+    to_the_end(async {
         let stage = Stage::build("redirect").await;
         for turn in 0..WARM_UP + ROUNDS {
             let (mut session, viewer) = viewer(&stage.listener, &request(turn % TURNS)).await;
@@ -45,7 +46,7 @@ pub(super) fn redirect(count: &mut Count) {
 }
 
 pub(super) fn film(count: &mut Count) {
-    runtime().block_on(async {
+    to_the_end(async {
         let stage = Stage::build("stream").await;
         let (before, counted) = FILMS;
         for turn in 0..before + counted {
@@ -61,8 +62,11 @@ pub(super) fn film(count: &mut Count) {
     });
 }
 
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+/// All in one thread, in the same order every time.
+fn to_the_end(story: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let ended = runtime.block_on(async { tokio::time::timeout(STORY_MAX, story).await });
+    ended.expect("answers to all requests within two minutes");
 }
 
 /// A gate with five nodes, all of which are up, and a listener for its viewers.
@@ -85,12 +89,9 @@ impl Stage {
         let gate = Arc::new(gate.with_access_log(log));
         let (running, shutdown) = watch::channel(false);
         tokio::spawn(Arc::clone(&gate).run(shutdown));
-        let ready = async {
-            while gate.readiness().is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_mins(1), ready).await.expect("nodes that are up");
+        while gate.readiness().is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         Self { gate, listener, _writer: writer, _running: running }
     }

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use watchgate::access_log::{AccessLog, Line};
 use watchgate::config::LogFormat;
@@ -19,6 +20,9 @@ pub(super) fn access_line(count: &mut Count) {
     let path = path();
     count.each(|turn| log.write(&line(&path, turn as u64)));
 }
+
+/// A write that has not come by then never will.
+const WRITE_MAX: Duration = Duration::from_mins(1);
 
 /// The writer's end: it is held for as long as this lives.
 pub(super) struct Writer {
@@ -47,7 +51,7 @@ impl Writer {
     fn hold_after(&self, lines: usize) {
         let mut seen = 0;
         loop {
-            seen += self.lines.recv().expect("a writer that lives");
+            seen += self.lines.recv_timeout(WRITE_MAX).expect("a writer at work");
             if seen >= lines {
                 return;
             }
@@ -56,7 +60,7 @@ impl Writer {
     }
 
     fn let_go(&self) {
-        self.go_on.send(()).expect("a writer that lives");
+        self.go_on.send(()).expect("a writer at work");
     }
 }
 
