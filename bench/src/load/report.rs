@@ -194,9 +194,8 @@ impl Report {
         let due: u64 = counts.kinds.values().map(|requests| requests.due).sum();
         let error_share =
             if due + not_started == 0 { 0.0 } else { errors as f64 / (due + not_started) as f64 };
-        let slot =
-            |(index, slot): (usize, &Slot)| slot_row(index as f64 * slot_s, slot_s, slot, &set_up.phases);
-        let slots = counts.slots.iter().enumerate().map(slot).collect();
+        let phases = set_up.phases.clone();
+        let slot = |(index, slot): (usize, &Slot)| slot_row(index as f64 * slot_s, slot_s, slot, &phases);
         let mut report = Self {
             complaints: Vec::new(),
             viewers: Viewers {
@@ -224,7 +223,7 @@ impl Report {
                 silence: Quantiles::of(&counts.silence_us),
             },
             slot_s,
-            slots,
+            slots: counts.slots.iter().enumerate().map(slot).collect(),
             map: cells(counts),
             set_up,
         };
