@@ -74,7 +74,9 @@ pub(super) struct Options {
     #[arg(long)]
     pub(super) resolve_only: bool,
     /// HTTP/2: by prior knowledge without TLS, by agreement with it
-    #[arg(long)]
+    ///
+    /// The ready front door speaks HTTP/1.1 only; a proxy before it, and hosts of the plugin, may do better.
+    #[arg(long, conflicts_with = "self_contained")]
     pub(super) http2: bool,
     /// All viewers' requests to the gate go over shared connections, as from a proxy before it
     #[arg(long)]
