@@ -87,15 +87,14 @@ pub(crate) fn run(args: &Args) -> Result<Told, Failure> {
 }
 
 fn scenarios(name: Option<&str>) -> Result<Told, Failure> {
-    let text = match name {
-        Some(name) => Scenario::find(name)?.text,
-        None => {
-            let about = |(name, _): &(&str, &str)| {
-                let about = Scenario::find(name).map(|scenario| scenario.about).unwrap_or_default();
-                format!("{name:16} {about}")
-            };
-            READY_MADE.iter().map(about).collect::<Vec<_>>().join("\n")
-        }
+    let text = if let Some(name) = name {
+        Scenario::find(name)?.text
+    } else {
+        let about = |(name, _): &(&str, &str)| {
+            let about = Scenario::find(name).map(|scenario| scenario.about).unwrap_or_default();
+            format!("{name:16} {about}")
+        };
+        READY_MADE.iter().map(about).collect::<Vec<_>>().join("\n")
     };
     Ok(Told { text: text.trim_end().to_owned(), whole: true })
 }
@@ -236,19 +235,7 @@ fn database(options: &Options) -> Result<(Vec<u8>, String), Failure> {
 /// Everything that is needed, started here.
 async fn own_ground(options: &Options, place: &Place) -> Result<Ground, Failure> {
     say("making films and a City database, starting three nodes and the gate ...");
-    let (mut films, mut files) = (Vec::new(), Vec::new());
-    let mut random = Random::new(11);
-    for _ in 0..OWN_FILMS {
-        let uuid = random.uuid();
-        let path = place.scratch.path().join(format!("{uuid}.mp4"));
-        let bytes: Vec<u8> = (0..OWN_FILM_BYTES / 8).flat_map(|_| random.next().to_le_bytes()).collect();
-        std::fs::write(&path, &bytes).map_err(Failure::during(path.display().to_string()))?;
-        let mut maker = Maker::new(OWN_BLOCK);
-        maker.feed(&bytes);
-        let blocks = Some(Rc::new(maker.end()));
-        films.push(Rc::new(Film { uuid: uuid.clone(), size: bytes.len() as u64, blocks }));
-        files.push(FilmFile { uuid, path });
-    }
+    let (library, files) = own_films(place)?;
     let (database, about_homes) = database(options)?;
     let homes = homes::draw(&database, HOMES, options.seed)?;
     let file = place.scratch.path().join("city.mmdb");
@@ -258,7 +245,25 @@ async fn own_ground(options: &Options, place: &Place) -> Result<Ground, Failure>
     let stage = Stage::start(place, &files, setting).await?;
     let places = Places::parse(&stage.config).unwrap_or_default();
     let targets = vec![target(&format!("http://{}", stage.gate.address))?];
-    Ok(Ground { targets, films, places, homes, about_homes, _stage: Some(stage) })
+    Ok(Ground { targets, films: library, places, homes, about_homes, _stage: Some(stage) })
+}
+
+/// Films that differ in every byte, in memory as what is known of them and as files.
+fn own_films(place: &Place) -> Result<(Vec<Rc<Film>>, Vec<FilmFile>), Failure> {
+    let (mut library, mut files) = (Vec::new(), Vec::new());
+    let mut random = Random::new(11);
+    for _ in 0..OWN_FILMS {
+        let uuid = random.uuid();
+        let path = place.scratch.path().join(format!("{uuid}.mp4"));
+        let bytes: Vec<u8> = (0..OWN_FILM_BYTES / 8).flat_map(|_| random.next().to_le_bytes()).collect();
+        std::fs::write(&path, &bytes).map_err(Failure::during(path.display().to_string()))?;
+        let mut maker = Maker::new(OWN_BLOCK);
+        maker.feed(&bytes);
+        let blocks = Some(Rc::new(maker.end()));
+        library.push(Rc::new(Film { uuid: uuid.clone(), size: bytes.len() as u64, blocks }));
+        files.push(FilmFile { uuid, path });
+    }
+    Ok((library, files))
 }
 
 fn set_up(

@@ -199,6 +199,16 @@ impl Server {
         Ok(())
     }
 
+    /// Waits until its log has these words.
+    ///
+    /// # Errors
+    /// As [`Server::wait_until`].
+    pub(crate) async fn wait_for_log(&mut self, what: &str, words: &str) -> Result<(), Failure> {
+        let log = self.log.clone();
+        let has = || fs::read(&log).is_ok_and(|log| String::from_utf8_lossy(&log).contains(words));
+        self.wait_until(what, || std::future::ready(has())).await
+    }
+
     /// This server's fault, with the end of its log.
     pub(crate) fn misbehaved(&self, what: &str) -> Failure {
         Failure::Misbehaved(format!("{} {what}; the end of its log:\n{}", self.name, self.log_end(2000)))

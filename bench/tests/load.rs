@@ -1,5 +1,7 @@
 //! `load` as a process: what a user sees on the terminal, in files and as exit status.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers, too")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

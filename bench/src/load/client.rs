@@ -169,8 +169,7 @@ impl Client {
 
     async fn connect(&self, uri: &Uri, to: &Authority, speak: Speak) -> Result<Sender, Cause> {
         let is_tls = uri.scheme_str() == Some("https");
-        let address = self.address(to, if is_tls { 443 } else { 80 }).await?;
-        let stream = stream(address).await.map_err(|_| Cause::Connect)?;
+        let stream = self.stream(to, if is_tls { 443 } else { 80 }).await?;
         if !is_tls {
             return shake(stream, speak).await;
         }
@@ -183,15 +182,21 @@ impl Client {
         shake(stream, if agreed { Speak::Http2 } else { Speak::Http1 }).await
     }
 
-    async fn address(&self, to: &Authority, port: u16) -> Result<SocketAddr, Cause> {
-        if let Some(known) = self.names.borrow().get(to) {
-            return Ok(*known);
+    /// To the address that took a connection before, or to the first one of the name that does.
+    async fn stream(&self, to: &Authority, port: u16) -> Result<TcpStream, Cause> {
+        let known = self.names.borrow().get(to).copied();
+        if let Some(known) = known {
+            return stream(known).await.map_err(|_| Cause::Connect);
         }
         let host = to.host().trim_start_matches('[').trim_end_matches(']');
         let found = tokio::net::lookup_host((host, to.port_u16().unwrap_or(port))).await;
-        let found = found.ok().and_then(|mut found| found.next()).ok_or(Cause::Connect)?;
-        self.names.borrow_mut().insert(to.clone(), found);
-        Ok(found)
+        for address in found.map_err(|_| Cause::Connect)? {
+            if let Ok(stream) = stream(address).await {
+                self.names.borrow_mut().insert(to.clone(), address);
+                return Ok(stream);
+            }
+        }
+        Err(Cause::Connect)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Within a country all networks have the same chance. Absent on purpose: truth about any one address.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 
 use maxminddb::{Reader, WithinOptions};
@@ -139,11 +140,12 @@ fn collect(
         let found = found.map_err(unreadable)?;
         let network = found.network().map_err(unreadable)?;
         let Some(offset) = found.offset().filter(|_| !network.ip().is_loopback()) else { continue };
-        if !places.contains_key(&offset) {
-            let place = found.decode::<Record>().map_err(unreadable)?.map(place).unwrap_or_default();
-            places.insert(offset, place);
-        }
-        let place = &places[&offset];
+        let place = match places.entry(offset) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                new.insert(found.decode::<Record>().map_err(unreadable)?.map(place).unwrap_or_default())
+            }
+        };
         if !countries.contains_key(&place.country) {
             countries.insert(place.country.clone(), Default::default());
         }

@@ -3,6 +3,7 @@
 //! What is read through a gate is believed: later runs find what changes, not what was wrong from the beginning. Absent
 //! on purpose: anything that writes into a store.
 
+use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ pub(super) struct Args {
     /// Films: files named UUID.ENDING, or with --url their uuids
     #[arg(required = true, value_name = "FILM")]
     films: Vec<String>,
-    /// Read each film once from this gate (http://HOST or http://HOST/PREFIX/) instead of from a file
+    /// Read each film once from this gate (`http://HOST`, or with a prefix) instead of from a file
     #[arg(long)]
     url: Option<String>,
     /// Folder for films.csv and a .blocks file for each film; an existing films.csv is replaced
@@ -56,21 +57,19 @@ pub(super) fn run(args: &Args) -> Result<Told, Failure> {
     let runtime = runtime.map_err(Failure::during("a runtime"))?;
     std::fs::create_dir_all(&args.into).map_err(Failure::during(args.into.display().to_string()))?;
     for film in &args.films {
-        let (uuid, blocks) = match &args.url {
-            Some(url) => {
-                let uuid = checked(film, film)?;
-                let ca = args.ca.as_deref();
-                (uuid, LocalSet::new().block_on(&runtime, from_gate(url, film, block, ca))?)
-            }
-            None => {
-                let stem = Path::new(film).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                (checked(&stem, film)?, from_file(film, block)?)
-            }
+        let (uuid, blocks) = if let Some(url) = &args.url {
+            let uuid = checked(film, film)?;
+            let read = from_gate(url, film, block, args.ca.as_deref());
+            (uuid, LocalSet::new().block_on(&runtime, read)?)
+        } else {
+            let stem = Path::new(film).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            (checked(&stem, film)?, from_file(film, block)?)
         };
         let name = format!("{uuid}.blocks");
         write(&args.into.join(&name), &blocks.text())?;
         say(&format!("{film}: {} bytes, {} blocks", blocks.size, blocks.count()));
-        list.push_str(&format!("{uuid},{},{name}\n", blocks.size));
+        // Writing to a String does not fail.
+        let _ = writeln!(list, "{uuid},{},{name}", blocks.size);
     }
     let path = args.into.join("films.csv");
     write(&path, &list)?;

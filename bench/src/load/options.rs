@@ -28,9 +28,10 @@ pub(super) enum Sub {
     Manifest(manifest::Args),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// The gate: http://HOST or https://HOST (then /watch/UUID), or with another prefix; several are asked in turn
+    /// The gate: `http://HOST` or `https://HOST` (then /watch/UUID), or with another prefix; several share the viewers
     #[arg(
         long,
         value_name = "URL",
@@ -72,8 +73,10 @@ pub(super) struct Options {
     /// Asks the gate, and reads no film
     #[arg(long)]
     pub(super) resolve_only: bool,
-    /// HTTP/2: by prior knowledge on http://, by agreement on https://
-    #[arg(long)]
+    /// HTTP/2: by prior knowledge without TLS, by agreement with it
+    ///
+    /// The ready front door speaks HTTP/1.1 only; a proxy before it, and hosts of the plugin, may do better.
+    #[arg(long, conflicts_with = "self_contained")]
     pub(super) http2: bool,
     /// All viewers' requests to the gate go over shared connections, as from a proxy before it
     #[arg(long)]
@@ -139,11 +142,11 @@ fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, Strin
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    within(text, Duration::from_secs(1), Duration::from_secs(86_400))
+    within(text, Duration::from_secs(1), Duration::from_hours(24))
 }
 
 fn patience(text: &str) -> Result<Duration, String> {
-    within(text, Duration::from_millis(100), Duration::from_secs(300))
+    within(text, Duration::from_millis(100), Duration::from_mins(5))
 }
 
 fn factor(text: &str) -> Result<f64, String> {

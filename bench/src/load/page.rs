@@ -3,6 +3,7 @@
 //! Absent on purpose: figures that the report has not.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use watchgate_chart::{
     Arc, Bar, BarChart, Bubble, Colour, Fact, LineChart, Marker, Page, Series, Table, Unit, WorldMap,
@@ -29,7 +30,7 @@ pub(super) fn html(report: &Report) -> String {
         page = page.verdict(complaint, Colour::Bad);
     }
     page = page.facts(facts(report));
-    page = page.heading("Who went where", "").chart(map(report)).chart(shares(report));
+    page = page.heading("Who went where", "").chart(map(report)).chart(by_node(report));
     if !set_up.resolve_only {
         page = page.chart(throughput(report));
     }
@@ -93,23 +94,24 @@ fn colour(ranked: &[usize], node: usize) -> Colour {
 
 fn map(report: &Report) -> watchgate_chart::Figure {
     let ranked = ranked(report);
-    let shown = &report.map[..report.map.len().min(CELLS_MAX)];
-    let left: u64 = report.map[shown.len()..].iter().map(|cell| cell.requests).sum();
-    let mut note =
+    let drawn = &report.map[..report.map.len().min(CELLS_MAX)];
+    let left: u64 = report.map[drawn.len()..].iter().map(|cell| cell.requests).sum();
+    let mut told =
         "Bubbles are viewers where their addresses are, in the colour of the node that they were sent to"
             .to_owned();
     if left > 0 {
-        note.push_str(&format!("; {left} requests from places with few of them are not drawn"));
+        // Writing to a String does not fail.
+        let _ = write!(told, "; {left} requests from places with few of them are not drawn");
     }
-    let mut map = WorldMap::new("Viewers and their nodes").note(note);
-    for Cell { lat, lon, node, requests } in shown {
+    let mut map = WorldMap::new("Viewers and their nodes").note(told);
+    for Cell { lat, lon, node, requests } in drawn {
         let Some(to) = report.nodes.get(*node) else { continue };
-        let (colour, note, weight) =
+        let (colour, words, weight) =
             (colour(&ranked, *node), format!("{requests} requests to {}", to.node), *requests as f64);
         if let Some(place) = to.lat_lon {
-            map = map.arc(Arc { from: (*lat, *lon), to: place, weight, note: note.clone(), colour });
+            map = map.arc(Arc { from: (*lat, *lon), to: place, weight, note: words.clone(), colour });
         }
-        map = map.bubble(Bubble { lat: *lat, lon: *lon, weight, note, colour });
+        map = map.bubble(Bubble { lat: *lat, lon: *lon, weight, note: words, colour });
     }
     for index in &ranked {
         let node = &report.nodes[*index];
@@ -124,14 +126,14 @@ fn map(report: &Report) -> watchgate_chart::Figure {
     map.figure()
 }
 
-fn shares(report: &Report) -> watchgate_chart::Figure {
+fn by_node(report: &Report) -> watchgate_chart::Figure {
     let ranked = ranked(report);
     let mut chart =
         BarChart::new("Requests by node", Unit::Percent).note("Share of all that the gate sent somewhere");
     for index in ranked.iter().take(20) {
         let node = &report.nodes[*index];
-        let note = format!("{:.1} %", node.share * 100.0);
-        chart = chart.with(Bar::new(&node.node, node.share).colour(colour(&ranked, *index)).note(note));
+        let share = format!("{:.1} %", node.share * 100.0);
+        chart = chart.with(Bar::new(&node.node, node.share).colour(colour(&ranked, *index)).note(share));
     }
     chart.figure()
 }

@@ -55,7 +55,7 @@ pub(super) struct Report {
     pub(super) nodes: Vec<NodeRow>,
     pub(super) faults: Vec<FaultRow>,
     pub(super) errors: u64,
-    /// Of all requests to the gate.
+    /// Of all requests to the gate, those that found no room among them.
     pub(super) error_share: f64,
     pub(super) resumes: Resumes,
     pub(super) slot_s: f64,
@@ -192,11 +192,11 @@ impl Report {
         let errors = sum(counts, |_, cause| cause.is_error());
         let not_started = sum(counts, |_, cause| cause == Cause::NotStarted);
         let due: u64 = counts.kinds.values().map(|requests| requests.due).sum();
-        let error_share =
-            if due + not_started == 0 { 0.0 } else { errors as f64 / (due + not_started) as f64 };
-        let slot =
-            |(index, slot): (usize, &Slot)| slot_row(index as f64 * slot_s, slot_s, slot, &set_up.phases);
-        let slots = counts.slots.iter().enumerate().map(slot).collect();
+        // Who found no room would have asked.
+        let wanted = due + not_started;
+        let error_share = errors as f64 / wanted.max(1) as f64;
+        let phases = set_up.phases.clone();
+        let slot = |(index, slot): (usize, &Slot)| slot_row(index as f64 * slot_s, slot_s, slot, &phases);
         let mut report = Self {
             complaints: Vec::new(),
             viewers: Viewers {
@@ -224,17 +224,17 @@ impl Report {
                 silence: Quantiles::of(&counts.silence_us),
             },
             slot_s,
-            slots,
+            slots: counts.slots.iter().enumerate().map(slot).collect(),
             map: cells(counts),
             set_up,
         };
-        report.complaints = report.complain(due);
+        report.complaints = report.complain(wanted);
         report
     }
 
-    fn complain(&self, due: u64) -> Vec<String> {
+    fn complain(&self, wanted: u64) -> Vec<String> {
         let mut complaints = Vec::new();
-        if due == 0 {
+        if wanted == 0 {
             complaints.push("nobody came, so that nothing was asked".to_owned());
         }
         if self.bytes.wrong_blocks > 0 {
@@ -248,7 +248,7 @@ impl Report {
         }
         if self.error_share > self.set_up.errors_max {
             complaints.push(format!(
-                "{} errors in {due} requests, {:.3} %; allowed are {:.3} %",
+                "{} errors in {wanted} requests, {:.3} %; allowed are {:.3} %",
                 self.errors,
                 self.error_share * 100.0,
                 self.set_up.errors_max * 100.0

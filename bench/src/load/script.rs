@@ -145,7 +145,7 @@ mod tests {
         let scenario = Scenario::find("clicks").unwrap();
         let behaviour = Rc::new(scenario.behaviours.draw(&mut Random::new(1)).unwrap().clone());
         let mut script = Script::new(behaviour, Random::new(1));
-        assert_eq!(script.next(), (Duration::from_secs(1), Act::Leave { early: false }));
+        assert_eq!(script.next(), (Duration::from_millis(100), Act::Leave { early: false }));
     }
 
     #[test]

@@ -96,7 +96,9 @@ impl StagedNode {
         for load in &loads {
             command.extend(["--load", load]);
         }
-        let server = Server::start(place, None, name, &command, address).await?;
+        let mut server = Server::start(place, None, name, &command, address).await?;
+        // It listens before it has read its films.
+        server.wait_for_log("holds its films", "S3 on").await?;
         Ok(Self { _server: server, name, at, address })
     }
 }

@@ -119,7 +119,7 @@ struct Pace {
 
 impl Pace {
     /// How long to wait, so that no more is read than was shown and what fits the buffer.
-    fn wait(&self, now: Instant) -> Duration {
+    fn ahead(&self, now: Instant) -> Duration {
         let shown = now.saturating_duration_since(self.begun).as_secs_f64() * self.player.rate;
         let ahead = self.read as f64 - shown - self.player.buffer;
         Duration::from_secs_f64((ahead / self.player.rate).clamp(0.0, 3600.0))
@@ -415,13 +415,13 @@ impl Tab {
         let mut over = pin!(self.shared.stop.stopped());
         let mut bell = pin!(self.shared.alarm.until(due));
         loop {
-            let wait = pace.wait(Instant::now());
+            let ahead = pace.ahead(Instant::now());
             let bytes = tokio::select! {
                 biased;
                 () = &mut over => return Some(Read::RunOver),
                 () = &mut bell => return None,
-                () = sleep(wait), if !wait.is_zero() => continue,
-                read = timeout(self.shared.patience, stream.body.next()), if wait.is_zero() => match read {
+                () = sleep(ahead), if !ahead.is_zero() => continue,
+                read = timeout(self.shared.patience, stream.body.next()), if ahead.is_zero() => match read {
                     Err(_) => return Some(Read::Broken(Cause::Stall)),
                     Ok(Err(cause)) => return Some(Read::Broken(cause)),
                     Ok(Ok(None)) if check.at() == self.film.size => return Some(Read::End),
@@ -517,7 +517,7 @@ mod tests {
         let begun = Instant::now();
         let player = Player { rate: 1000.0, buffer: 5000.0, asks_again: true };
         let check = |read: u64, after_ms: u64, expected_ms: u64| {
-            let wait = Pace { begun, player, read }.wait(begun + Duration::from_millis(after_ms));
+            let wait = Pace { begun, player, read }.ahead(begun + Duration::from_millis(after_ms));
             let off = wait.as_secs_f64() - expected_ms as f64 / 1e3;
             assert!(off.abs() < 1e-6, "{read} bytes after {after_ms} ms: {wait:?}");
         };

@@ -165,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn who_gives_up_leaves_no_place() {
         let alarm = Alarm::new();
-        let late = alarm.until(Instant::now() + Duration::from_secs(3600));
+        let late = alarm.until(Instant::now() + Duration::from_hours(1));
         tokio::select! {
             biased;
             () = late => unreachable!("an hour has not passed"),

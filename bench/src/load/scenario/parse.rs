@@ -63,7 +63,7 @@ fn phases(arrivals: &mut Reader<'_, '_>, faults: &mut Faults<'_>) -> Vec<Phase> 
         let from = if phase.has("from") {
             phase.number("from", 0.0..=1e6, faults)
         } else {
-            phase.without("from", rate)
+            Some(phase.without("from", rate))
         };
         let to = phase.number("to", 0.0..=1e6, faults);
         phase.end(faults);
@@ -97,8 +97,8 @@ fn behaviours(root: &mut Reader<'_, '_>, faults: &mut Faults<'_>) -> Vec<(f64, B
 
 /// Reads all of it before it gives up, so that all faults are found.
 fn behaviour(table: &mut Reader<'_, '_>, faults: &mut Faults<'_>) -> Option<Behaviour> {
-    // For whoever reads the file.
-    table.text("name", faults)?;
+    // For whoever reads the file; it must be there all the same.
+    let name = table.text("name", faults);
     let mut dist = |key: &'static str| table_dist(table, key, faults);
     let [tabs, rate, buffer, stays] = ["tabs", "bit_rate_kbps", "buffer_s", "stays_s"].map(&mut dist);
     let acts = acts(table, faults);
@@ -108,10 +108,11 @@ fn behaviour(table: &mut Reader<'_, '_>, faults: &mut Faults<'_>) -> Option<Beha
         if has_acts || table.has(key) {
             table_dist(table, key, faults)
         } else {
-            table.without(key, Dist::Fixed(0.0))
+            Some(table.without(key, Dist::Fixed(0.0)))
         }
     });
     let asks_again = table.number("asks_again", 0.0..=1.0, faults);
+    name.map(drop)?;
     Some(Behaviour {
         tabs: tabs?,
         bit_rate_kbps: rate?,
@@ -127,7 +128,7 @@ fn behaviour(table: &mut Reader<'_, '_>, faults: &mut Faults<'_>) -> Option<Beha
 /// `acts = { seek = 0.6, pause = 0.3, abandon = 0.1 }`; left out: none.
 fn acts(behaviour: &mut Reader<'_, '_>, faults: &mut Faults<'_>) -> Option<Weighted<ActKind>> {
     if !behaviour.has("acts") {
-        return behaviour.without("acts", Weighted::new([]));
+        return Some(behaviour.without("acts", Weighted::new([])));
     }
     let mut table = behaviour.table("acts", faults)?;
     let kinds = [("seek", ActKind::Seek), ("pause", ActKind::Pause), ("abandon", ActKind::Abandon)];
@@ -135,7 +136,7 @@ fn acts(behaviour: &mut Reader<'_, '_>, faults: &mut Faults<'_>) -> Option<Weigh
         let weight = if table.has(key) {
             table.number(key, 0.0..=NUMBER_MAX, faults)
         } else {
-            table.without(key, 0.0)
+            Some(table.without(key, 0.0))
         };
         (weight, kind)
     });

@@ -89,22 +89,20 @@ impl<'a, 'i> Reader<'a, 'i> {
     }
 
     /// A key that may stand here is not there: this instead.
-    pub(super) fn without<T>(&mut self, key: &'static str, instead: T) -> Option<T> {
+    pub(super) fn without<T>(&mut self, key: &'static str, instead: T) -> T {
         self.asked.push(key);
-        Some(instead)
+        instead
     }
 
     /// A value that must be there.
     pub(super) fn get(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<Value<'a, 'i>> {
         self.asked.push(key);
         let (table, name): (&'a DeTable<'i>, _) = (self.table, self.name(key));
-        match table.get(key) {
-            Some(value) => Some(Value { name, value }),
-            None => {
-                faults.add(self.at, format!("{name} is missing"));
-                None
-            }
+        let value = table.get(key);
+        if value.is_none() {
+            faults.add(self.at, format!("{name} is missing"));
         }
+        value.map(|value| Value { name, value })
     }
 
     pub(super) fn text(&mut self, key: &'static str, faults: &mut Faults<'_>) -> Option<String> {
@@ -213,12 +211,10 @@ impl<'a, 'i> Value<'a, 'i> {
 
     fn table(self, faults: &mut Faults<'_>) -> Option<Reader<'a, 'i>> {
         let at = self.at();
-        match self.value.get_ref().as_table() {
-            Some(table) => Some(Reader { key: self.name, at, table, asked: Vec::new() }),
-            None => {
-                faults.add(at, format!("{} is not a table", self.name));
-                None
-            }
+        let table = self.value.get_ref().as_table();
+        if table.is_none() {
+            faults.add(at, format!("{} is not a table", self.name));
         }
+        table.map(|table| Reader { key: self.name, at, table, asked: Vec::new() })
     }
 }
