@@ -49,8 +49,6 @@ const NEAR: usize = 1;
 const CLIP_BYTES: u64 = 256 << 10;
 /// Own nodes give so many times the viewers' pace to each connection.
 const NARROW: u64 = 6;
-/// A fault lasts so much longer than what is promised for it, so that what comes then is seen, too.
-const LONGER_MS: u64 = 1_500;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -304,6 +302,6 @@ impl Playing<'_> {
             catalogue::Finder::Presence => times.positive_ttl_ms + times.slack_ms,
             catalogue::Finder::Viewers => times.silence_ms(),
         };
-        promised + LONGER_MS
+        promised + times.longer_ms
     }
 }
