@@ -51,6 +51,8 @@ pub(super) struct Verdict {
     pub(super) refused: usize,
     pub(super) wrong: usize,
     pub(super) silence_ms: u64,
+    /// Whose it was.
+    pub(super) silence_of: String,
     pub(super) wait_ms: u64,
     pub(super) detected: Option<Detected>,
     pub(super) returned_ms: Option<u64>,
@@ -79,6 +81,10 @@ pub(super) fn verdict(story: &Story, times: &Times, log: &Log, gate: &GateLog) -
         refused: count(&Visit::is_refused),
         wrong: count(&|visit| matches!(visit.end, End::Wrong { .. })),
         silence_ms: gate.visits.iter().map(|visit| visit.silence.ms).max().unwrap_or(0),
+        silence_of: gate.visits.iter().max_by_key(|visit| visit.silence.ms).map_or(String::new(), |visit| {
+            let from = i128::from(visit.silence.from_ms) - i128::from(log.harm_from_ms);
+            format!("from {from} ms after the fault, {}", case.told(visit))
+        }),
         wait_ms: gate.visits.iter().map(|visit| visit.wait.ms).max().unwrap_or(0),
         detected: detected(log, gate),
         returned_ms: returned_ms(log, gate),

@@ -102,6 +102,7 @@ impl Times {
             settle_ms: 300,
             return_ms: 3_000,
             calm_ms: 100,
+            slack_ms: 2_000,
             ..Self::of(Pick::Short)
         }
     }

@@ -71,16 +71,15 @@ pub(super) async fn visit(world: &Rc<World>, door: Door, guest: Guest) -> Visit 
         silence: Gap::default(),
         wait: Gap::default(),
     };
-    let (mut sent_to, mut end) = (None, None);
-    let (answer, patience) = match reader.ask(door, &mut sent_to).await {
-        Ok(asked) => asked,
-        Err(ended) => {
-            end = Some(ended);
+    let mut sent_to = None;
+    let end = match reader.ask(door, &mut sent_to).await {
+        Ok((answer, patience)) => reader.read(answer, patience).await,
+        Err(end) => {
+            // The time that it waited for nothing counts.
             reader.got(0);
-            return reader.visit(asked, sent_to, end);
+            end
         }
     };
-    end.get_or_insert(reader.read(answer, patience).await);
     reader.visit(asked, sent_to, end)
 }
 
@@ -97,7 +96,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn visit(self, asked: Instant, sent_to: Option<usize>, end: Option<End>) -> Visit {
+    fn visit(self, asked: Instant, sent_to: Option<usize>, end: End) -> Visit {
         Visit {
             role: self.guest.role,
             which: self.guest.which,
@@ -108,7 +107,7 @@ impl Reader {
             bytes: self.bytes,
             silence: self.silence,
             wait: self.wait,
-            end: end.unwrap_or(End::Silent { at: 0 }),
+            end,
         }
     }
 
