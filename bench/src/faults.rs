@@ -123,7 +123,8 @@ async fn drill(args: &Args) -> Result<Report, Failure> {
             Kind::Own => story.own,
             Kind::Minio => story.minio,
         };
-        let mut row = Row { fault: story.fault, verdicts: Vec::new(), skipped: None, failed: None };
+        let mut row =
+            Row { fault: story.fault, verdicts: Vec::new(), late_ms: 0, skipped: None, failed: None };
         let name = story.fault.name();
         match harm {
             Err(why) => {
@@ -136,7 +137,7 @@ async fn drill(args: &Args) -> Result<Report, Failure> {
                 let number = rows.len() as u64;
                 let played = Playing { args, place: &place, times, story, harm, number };
                 match played.play(stage).await {
-                    Ok(verdicts) => row.verdicts = verdicts,
+                    Ok((verdicts, late_ms)) => (row.verdicts, row.late_ms) = (verdicts, late_ms),
                     Err(failure) => {
                         row.failed = Some(failure.to_string());
                         // Nobody knows what state it was left in.
@@ -206,7 +207,7 @@ struct Playing<'a> {
 }
 
 impl Playing<'_> {
-    async fn play(&self, nodes: &mut Nodes) -> Result<Vec<judge::Verdict>, Failure> {
+    async fn play(&self, nodes: &mut Nodes) -> Result<(Vec<judge::Verdict>, u64), Failure> {
         let (size, films, fresh) = (self.size(), self.films(), self.film(2, CLIP_BYTES));
         say(&format!("{}: films and gates ...", self.story.fault.name()));
         nodes.narrow(size.pace * NARROW).await?;
@@ -246,7 +247,8 @@ impl Playing<'_> {
         };
         say(&format!("{}: playing ...", self.story.fault.name()));
         let log = play(World::new(self.times, size, films, private), &cast, &mut scene).await?;
-        Ok(log.gates.iter().map(|gate| judge::verdict(self.story, &self.times, &log, gate)).collect())
+        let verdict = |gate| judge::verdict(self.story, &self.times, &log, gate);
+        Ok((log.gates.iter().map(verdict).collect(), log.late_ms))
     }
 
     async fn gates(&self, endpoints: [std::net::SocketAddr; CITIES.len()]) -> Result<Vec<Gate>, Failure> {
