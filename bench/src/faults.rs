@@ -137,7 +137,14 @@ async fn drill(args: &Args) -> Result<Report, Failure> {
                 let number = rows.len() as u64;
                 let played = Playing { args, place: &place, times, story, harm, number };
                 match played.play(stage).await {
-                    Ok((verdicts, late_ms)) => (row.verdicts, row.late_ms) = (verdicts, late_ms),
+                    Ok(log) => {
+                        let verdict = |gate| judge::verdict(story, &times, &log, gate);
+                        row.verdicts = log.gates.iter().map(verdict).collect();
+                        row.late_ms = log.late_ms;
+                        if log.gates.iter().any(|gate| judge::met_nobody(&log, gate)) {
+                            row.failed = Some("no viewer met the fault: it proves nothing".to_owned());
+                        }
+                    }
                     Err(failure) => {
                         row.failed = Some(failure.to_string());
                         // Nobody knows what state it was left in.
@@ -176,7 +183,7 @@ fn told(row: &Row, took: Duration) {
     let name = row.fault.name();
     let took = took.as_secs_f64();
     if let Some(why) = &row.failed {
-        say(&format!("{name}: could not be played: {why}"));
+        say(&format!("{name}: not played as it should be: {why}"));
     }
     for verdict in &row.verdicts {
         let broken = verdict.promises.iter().filter(|held| held.broken.is_some()).count();
@@ -207,7 +214,7 @@ struct Playing<'a> {
 }
 
 impl Playing<'_> {
-    async fn play(&self, nodes: &mut Nodes) -> Result<(Vec<judge::Verdict>, u64), Failure> {
+    async fn play(&self, nodes: &mut Nodes) -> Result<seen::Log, Failure> {
         let (size, films, fresh) = (self.size(), self.films(), self.film(2, CLIP_BYTES));
         say(&format!("{}: films and gates ...", self.story.fault.name()));
         nodes.narrow(size.pace * NARROW).await?;
@@ -246,9 +253,7 @@ impl Playing<'_> {
             held: Held::default(),
         };
         say(&format!("{}: playing ...", self.story.fault.name()));
-        let log = play(World::new(self.times, size, films, private), &cast, &mut scene).await?;
-        let verdict = |gate| judge::verdict(self.story, &self.times, &log, gate);
-        Ok((log.gates.iter().map(verdict).collect(), log.late_ms))
+        play(World::new(self.times, size, films, private), &cast, &mut scene).await
     }
 
     async fn gates(&self, endpoints: [std::net::SocketAddr; CITIES.len()]) -> Result<Vec<Gate>, Failure> {

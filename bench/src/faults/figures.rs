@@ -25,7 +25,7 @@ pub(super) struct Row {
     pub(super) late_ms: u64,
     /// Why it was not played.
     pub(super) skipped: Option<String>,
-    /// Why it could not be played to its end.
+    /// Why it could not be played to its end, or says nothing.
     pub(super) failed: Option<String>,
 }
 

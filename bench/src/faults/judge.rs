@@ -98,6 +98,13 @@ pub(super) fn verdict(story: &Story, times: &Times, log: &Log, gate: &GateLog) -
     }
 }
 
+/// Whether a fault that was lifted was met by nobody: then promises were kept for nothing. Only a gate that streams
+/// always meets what happens to a node that serves its viewers.
+pub(super) fn met_nobody(log: &Log, gate: &GateLog) -> bool {
+    let harmed = log.lift_at_ms.is_some() && !log.harmed.is_empty();
+    harmed && gate.mode == Mode::Stream && detected(log, gate).is_none()
+}
+
 /// A way to end, without the byte.
 fn kind(visit: &Visit) -> String {
     match &visit.end {

@@ -170,6 +170,17 @@ fn found_and_back() {
 }
 
 #[test]
+fn a_fault_that_nobody_met_proves_nothing() {
+    let check = |mode: Mode, sent_to: usize, expected: bool| {
+        let log = log(mode, vec![came(900, sent_to, WHOLE)]);
+        assert_eq!(met_nobody(&log, &log.gates[0]), expected, "{mode:?}, sent to {sent_to}");
+    };
+    check(Mode::Stream, 1, true);
+    check(Mode::Stream, 0, false);
+    check(Mode::Redirect, 1, false);
+}
+
+#[test]
 fn a_new_version_is_back_when_it_is_served() {
     let newer = End::Whole { version: 1 };
     let log =
