@@ -49,8 +49,6 @@ const NEAR: usize = 1;
 const CLIP_BYTES: u64 = 256 << 10;
 /// Own nodes give so many times the viewers' pace to each connection.
 const NARROW: u64 = 6;
-/// A fault lasts so much longer than what is promised for it, so that what comes then is seen, too.
-const LONGER_MS: u64 = 1_500;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -125,7 +123,8 @@ async fn drill(args: &Args) -> Result<Report, Failure> {
             Kind::Own => story.own,
             Kind::Minio => story.minio,
         };
-        let mut row = Row { fault: story.fault, verdicts: Vec::new(), skipped: None, failed: None };
+        let mut row =
+            Row { fault: story.fault, verdicts: Vec::new(), late_ms: 0, skipped: None, failed: None };
         let name = story.fault.name();
         match harm {
             Err(why) => {
@@ -138,7 +137,14 @@ async fn drill(args: &Args) -> Result<Report, Failure> {
                 let number = rows.len() as u64;
                 let played = Playing { args, place: &place, times, story, harm, number };
                 match played.play(stage).await {
-                    Ok(verdicts) => row.verdicts = verdicts,
+                    Ok(log) => {
+                        let verdict = |gate| judge::verdict(story, &times, &log, gate);
+                        row.verdicts = log.gates.iter().map(verdict).collect();
+                        row.late_ms = log.late_ms;
+                        if log.gates.iter().any(|gate| judge::met_nobody(&log, gate)) {
+                            row.failed = Some("no viewer met the fault: it proves nothing".to_owned());
+                        }
+                    }
                     Err(failure) => {
                         row.failed = Some(failure.to_string());
                         // Nobody knows what state it was left in.
@@ -177,7 +183,7 @@ fn told(row: &Row, took: Duration) {
     let name = row.fault.name();
     let took = took.as_secs_f64();
     if let Some(why) = &row.failed {
-        say(&format!("{name}: could not be played: {why}"));
+        say(&format!("{name}: not played as it should be: {why}"));
     }
     for verdict in &row.verdicts {
         let broken = verdict.promises.iter().filter(|held| held.broken.is_some()).count();
@@ -208,7 +214,7 @@ struct Playing<'a> {
 }
 
 impl Playing<'_> {
-    async fn play(&self, nodes: &mut Nodes) -> Result<Vec<judge::Verdict>, Failure> {
+    async fn play(&self, nodes: &mut Nodes) -> Result<seen::Log, Failure> {
         let (size, films, fresh) = (self.size(), self.films(), self.film(2, CLIP_BYTES));
         say(&format!("{}: films and gates ...", self.story.fault.name()));
         nodes.narrow(size.pace * NARROW).await?;
@@ -247,8 +253,7 @@ impl Playing<'_> {
             held: Held::default(),
         };
         say(&format!("{}: playing ...", self.story.fault.name()));
-        let log = play(World::new(self.times, size, films, private), &cast, &mut scene).await?;
-        Ok(log.gates.iter().map(|gate| judge::verdict(self.story, &self.times, &log, gate)).collect())
+        play(World::new(self.times, size, films, private), &cast, &mut scene).await
     }
 
     async fn gates(&self, endpoints: [std::net::SocketAddr; CITIES.len()]) -> Result<Vec<Gate>, Failure> {
@@ -304,6 +309,6 @@ impl Playing<'_> {
             catalogue::Finder::Presence => times.positive_ttl_ms + times.slack_ms,
             catalogue::Finder::Viewers => times.silence_ms(),
         };
-        promised + LONGER_MS
+        promised + times.longer_ms
     }
 }

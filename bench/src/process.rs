@@ -280,7 +280,7 @@ impl Used {
 fn not_built(program: &Path) -> Failure {
     Failure::NotHere(format!(
         "{} is missing; build everything first:\n    cargo build --profile bench -p watchgate --no-default-features \
-         --features front-door -p watchgate-bench -p watchgate-bench-bare",
+         --features front-door -p watchgate-bench -p watchgate-bench-bare -p watchgate-node",
         program.display()
     ))
 }

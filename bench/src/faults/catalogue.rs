@@ -329,6 +329,17 @@ impl Story {
 }
 
 impl Fault {
+    /// What the story leaves out of the fault, and why.
+    pub(super) fn left_out(self) -> Option<&'static str> {
+        match self {
+            Self::BadReload => Some(
+                "its configuration the gate reads once, when it starts; what it reads again is catalog.file, and \
+                 that is what is made bad",
+            ),
+            _ => None,
+        }
+    }
+
     /// As on the command line.
     pub(super) fn name(self) -> String {
         clap::ValueEnum::to_possible_value(&self).map(|value| value.get_name().to_owned()).unwrap_or_default()

@@ -12,15 +12,20 @@ use super::nodes::Kind;
 use crate::run;
 use crate::stage::Mode;
 
+/// A drill that stands still for longer has something to say about its figures.
+const LATE_MS: u64 = 200;
+
 /// One fault's part of the report.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     pub(super) fault: Fault,
     /// One for each gate; empty: see the others.
     pub(super) verdicts: Vec<Verdict>,
+    /// The longest that the drill itself stood still meanwhile.
+    pub(super) late_ms: u64,
     /// Why it was not played.
     pub(super) skipped: Option<String>,
-    /// Why it could not be played to its end.
+    /// Why it could not be played to its end, or says nothing.
     pub(super) failed: Option<String>,
 }
 
@@ -52,12 +57,16 @@ impl run::Report for Report {
             let _ = match (&row.skipped, &row.failed) {
                 (Some(why), _) => writeln!(text, "SKIPPED: {name}: {why}"),
                 (_, Some(why)) => writeln!(text, "FAILED: {name}: {why}"),
-                _ => Ok(()),
+                _ => row
+                    .fault
+                    .left_out()
+                    .map_or(Ok(()), |why| writeln!(text, "SKIPPED: {name}, in part: {why}")),
             };
         }
         for line in self.broken() {
             let _ = writeln!(text, "{line}");
         }
+        text += &self.late();
         let text = text.trim_end().to_owned();
         if run::Report::is_whole(self) { text + "\n\nEvery promise held." } else { text }
     }
@@ -82,6 +91,19 @@ impl Report {
             })
         });
         lines.collect()
+    }
+
+    /// Says so if the machine was too busy for some of it.
+    fn late(&self) -> String {
+        let worst = self.rows.iter().max_by_key(|row| row.late_ms).filter(|row| row.late_ms > LATE_MS);
+        worst.map_or(String::new(), |row| {
+            format!(
+                "\nThe machine was busy: the drill itself stood still for up to {} ms ({}), and silences are too long by \
+                 that.\n",
+                row.late_ms,
+                row.fault.name()
+            )
+        })
     }
 
     /// New viewers over time, in redirect mode.

@@ -51,6 +51,10 @@ pub(super) struct Verdict {
     pub(super) refused: usize,
     pub(super) wrong: usize,
     pub(super) silence_ms: u64,
+    /// Whose it was.
+    pub(super) silence_of: String,
+    /// The longest that the gate took to say anything.
+    pub(super) gate_ms: u64,
     pub(super) wait_ms: u64,
     pub(super) detected: Option<Detected>,
     pub(super) returned_ms: Option<u64>,
@@ -79,6 +83,11 @@ pub(super) fn verdict(story: &Story, times: &Times, log: &Log, gate: &GateLog) -
         refused: count(&Visit::is_refused),
         wrong: count(&|visit| matches!(visit.end, End::Wrong { .. })),
         silence_ms: gate.visits.iter().map(|visit| visit.silence.ms).max().unwrap_or(0),
+        silence_of: gate.visits.iter().max_by_key(|visit| visit.silence.ms).map_or(String::new(), |visit| {
+            let from = i128::from(visit.silence.from_ms) - i128::from(log.harm_from_ms);
+            format!("from {from} ms after the fault, {}", case.told(visit))
+        }),
+        gate_ms: gate.visits.iter().map(|visit| visit.gate_ms).max().unwrap_or(0),
         wait_ms: gate.visits.iter().map(|visit| visit.wait.ms).max().unwrap_or(0),
         detected: detected(log, gate),
         returned_ms: returned_ms(log, gate),
@@ -87,6 +96,13 @@ pub(super) fn verdict(story: &Story, times: &Times, log: &Log, gate: &GateLog) -
         ends,
         promises: promises.map(|promise| Held { promise, broken: case.broken(promise) }).collect(),
     }
+}
+
+/// Whether a fault that was lifted was met by nobody: then promises were kept for nothing. Only a gate that streams
+/// always meets what happens to a node that serves its viewers.
+pub(super) fn met_nobody(log: &Log, gate: &GateLog) -> bool {
+    let harmed = log.lift_at_ms.is_some() && !log.harmed.is_empty();
+    harmed && gate.mode == Mode::Stream && detected(log, gate).is_none()
 }
 
 /// A way to end, without the byte.
@@ -225,8 +241,11 @@ impl Case<'_> {
         };
         let sent = visit.sent_to.map(|node| format!(", sent to {}", CITIES[node].id)).unwrap_or_default();
         let asked = i128::from(visit.asked_ms) - i128::from(self.log.harm_from_ms);
-        let city = CITIES[visit.home].id;
-        format!("{role} near {city} and asked {asked} ms after the fault{sent}: {}", visit.end)
+        let (city, gate_ms) = (CITIES[visit.home].id, visit.gate_ms);
+        format!(
+            "{role} near {city} and asked {asked} ms after the fault, answered by the gate after {gate_ms} ms{sent}: {}",
+            visit.end
+        )
     }
 
     fn let_down(&self, counts: impl Fn(&Visit) -> bool) -> Option<String> {

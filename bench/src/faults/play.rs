@@ -2,13 +2,13 @@
 //!
 //! Who makes the fault is the scene's business, and what it means the judge's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::audience::{Visits, admit};
 use super::judge::returned_ms;
@@ -66,7 +66,11 @@ pub(super) async fn play(world: World, cast: &Cast, scene: &mut impl Scene) -> R
             let (audience, visits) = admit(&world, door, near);
             watched.push(Watched { door, said, looking, audience, visits });
         }
+        let late = Rc::new(Cell::new(0));
+        let watchman = spawn_local(watch(Rc::clone(&late)));
         let log = acts(&world, cast, scene, &mut watched).await;
+        watchman.abort();
+        let log = log.map(|log| Log { late_ms: late.get(), ..log });
         for gate in watched {
             gate.looking.abort();
             gate.audience.abort();
@@ -94,6 +98,15 @@ impl Watched {
             changes: said.changes.clone(),
             samples: said.samples.clone(),
         }
+    }
+}
+
+/// Keeps the longest time by which a short sleep took too long.
+async fn watch(late: Rc<Cell<u64>>) {
+    loop {
+        let due = Instant::now() + LOOK;
+        sleep_until(due).await;
+        late.set(late.get().max(u64::try_from(due.elapsed().as_millis()).unwrap_or(u64::MAX)));
     }
 }
 

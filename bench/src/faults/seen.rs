@@ -16,6 +16,8 @@ pub(super) struct Log {
     /// When what was harmed was well again by its own word.
     pub(super) lift_at_ms: Option<u64>,
     pub(super) over_ms: u64,
+    /// The longest that the drill itself stood still, because the machine was busy with something else.
+    pub(super) late_ms: u64,
     /// The nodes it was done to, by their places in the fleet.
     pub(super) harmed: Vec<usize>,
     pub(super) gates: Vec<GateLog>,
@@ -106,6 +108,8 @@ pub(super) struct Visit {
     pub(super) home: usize,
     pub(super) asked_ms: u64,
     pub(super) ended_ms: u64,
+    /// From asking the gate to the end of its answer's head, or of waiting for it.
+    pub(super) gate_ms: u64,
     /// By the gate's word.
     pub(super) sent_to: Option<usize>,
     pub(super) bytes: u64,

@@ -79,7 +79,7 @@ async fn drilled(mode: Mode, behaviour: Behaviour) -> Report {
     let log = play(world, &cast, &mut Killing(nodes)).await.expect("the fault is made");
     let story = STORIES.iter().find(|story| story.fault == Fault::Kill).expect("it is in the catalogue");
     let verdicts = log.gates.iter().map(|gate| verdict(story, &times, &log, gate)).collect();
-    let row = Row { fault: Fault::Kill, verdicts, skipped: None, failed: None };
+    let row = Row { fault: Fault::Kill, verdicts, late_ms: log.late_ms, skipped: None, failed: None };
     Report {
         machine: String::new(),
         nodes: Kind::Own,

@@ -37,6 +37,8 @@ pub(super) struct Times {
     pub(super) return_ms: u64,
     /// The story goes on for so long when all is as before.
     pub(super) calm_ms: u64,
+    /// A fault lasts so much longer than what is promised for it, so that what comes then is seen, too.
+    pub(super) longer_ms: u64,
     /// A slow disk takes so long for a first byte: below `first_byte_timeout`, above `hedge_after`.
     pub(super) slow_ms: u64,
 }
@@ -64,6 +66,7 @@ impl Times {
                 settle_ms: 3_000,
                 return_ms: 20_000,
                 calm_ms: 2_000,
+                longer_ms: 2_000,
                 slow_ms: 2_000,
             },
             Pick::Short => Self {
@@ -83,6 +86,7 @@ impl Times {
                 settle_ms: 1_000,
                 return_ms: 10_000,
                 calm_ms: 500,
+                longer_ms: 800,
                 slow_ms: 800,
             },
         }
@@ -98,6 +102,7 @@ impl Times {
             settle_ms: 300,
             return_ms: 3_000,
             calm_ms: 100,
+            slack_ms: 2_000,
             ..Self::of(Pick::Short)
         }
     }

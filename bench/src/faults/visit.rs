@@ -68,19 +68,19 @@ pub(super) async fn visit(world: &Rc<World>, door: Door, guest: Guest) -> Visit 
         piece_since: asked,
         piece: 0,
         bytes: 0,
+        gate_ms: 0,
         silence: Gap::default(),
         wait: Gap::default(),
     };
-    let (mut sent_to, mut end) = (None, None);
-    let (answer, patience) = match reader.ask(door, &mut sent_to).await {
-        Ok(asked) => asked,
-        Err(ended) => {
-            end = Some(ended);
+    let mut sent_to = None;
+    let end = match reader.ask(door, &mut sent_to).await {
+        Ok((answer, patience)) => reader.read(answer, patience).await,
+        Err(end) => {
+            // The time that it waited for nothing counts.
             reader.got(0);
-            return reader.visit(asked, sent_to, end);
+            end
         }
     };
-    end.get_or_insert(reader.read(answer, patience).await);
     reader.visit(asked, sent_to, end)
 }
 
@@ -92,12 +92,13 @@ struct Reader {
     /// Bytes of the piece that has begun.
     piece: u64,
     bytes: u64,
+    gate_ms: u64,
     silence: Gap,
     wait: Gap,
 }
 
 impl Reader {
-    fn visit(self, asked: Instant, sent_to: Option<usize>, end: Option<End>) -> Visit {
+    fn visit(self, asked: Instant, sent_to: Option<usize>, end: End) -> Visit {
         Visit {
             role: self.guest.role,
             which: self.guest.which,
@@ -106,19 +107,22 @@ impl Reader {
             ended_ms: self.world.now_ms(),
             sent_to,
             bytes: self.bytes,
+            gate_ms: self.gate_ms,
             silence: self.silence,
             wait: self.wait,
-            end: end.unwrap_or(End::Silent { at: 0 }),
+            end,
         }
     }
 
     /// The answer with the film in it, and how long its bytes are waited for.
-    async fn ask(&self, door: Door, sent_to: &mut Option<usize>) -> Result<(Answer, Patience), End> {
+    async fn ask(&mut self, door: Door, sent_to: &mut Option<usize>) -> Result<(Answer, Patience), End> {
         let path = self.world.film(self.guest.which).path();
         let range = self.guest.from.map(|from| format!("Range: bytes={from}-\r\n")).unwrap_or_default();
         let more = format!("X-Forwarded-For: {}\r\n{range}", self.guest.address());
         let patience = Duration::from_millis(self.world.times.patience_ms());
-        let answer = match Answer::of(door.address, "films.example", &path, &more, patience).await {
+        let answer = Answer::of(door.address, "films.example", &path, &more, patience).await;
+        self.gate_ms = u64::try_from(self.wanting_since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let answer = match answer {
             Ok(answer) => answer,
             Err(Failed::Late) => return Err(End::Silent { at: 0 }),
             Err(Failed::Broken(what)) => return Err(End::Unanswered(what)),

@@ -168,8 +168,8 @@ impl Cluster {
     /// By `mc pipe`, which does not ask for the object first: the source would pass that question on to replicas, and
     /// wait for them while replication is held up.
     pub(crate) async fn upload(&self, file: &Path, key: &str) -> Result<(), Failure> {
-        let film = File::open(file).map_err(Failure::during(file.display().to_string()))?;
-        self.mc_with(film.into(), &["pipe", &format!("{}/{key}", bucket(CITIES[0].id))]).await
+        let open = File::open(file).map_err(Failure::during(file.display().to_string()))?;
+        self.mc_with(open.into(), &["pipe", &format!("{}/{key}", bucket(CITIES[0].id))]).await
     }
 
     /// Whether this node itself has the film on its disk in so many versions: each has a folder of its own there.

@@ -17,6 +17,7 @@ fn came(after_ms: i64, sent_to: usize, end: End) -> Visit {
         home: 1,
         asked_ms,
         ended_ms: asked_ms + 10,
+        gate_ms: 5,
         sent_to: Some(sent_to),
         bytes: 0,
         silence: Gap { ms: 20, from_ms: asked_ms },
@@ -80,7 +81,10 @@ fn playing_on() {
     };
     check(silent(2_500), "");
     check(silent(2_501), "silent for 2501 ms, 2500 ms at most: 1 of 2");
-    check(came(0, 1, End::Cut { at: 7 }), "asked 0 ms after the fault, sent to nyc: cut at byte 7");
+    check(
+        came(0, 1, End::Cut { at: 7 }),
+        "asked 0 ms after the fault, answered by the gate after 5 ms, sent to nyc: cut at byte 7",
+    );
     check(came(-500, 1, End::Refused { status: 502 }), "asked -500 ms after the fault");
     let mut unfinished = log(Mode::Stream, Vec::new());
     unfinished.unfinished.push(Mode::Stream);
@@ -163,6 +167,17 @@ fn found_and_back() {
     check(Promise::Returns, &log, "none within");
     (log.lift_from_ms, log.lift_at_ms) = (None, None);
     check(Promise::Returns, &log, "");
+}
+
+#[test]
+fn a_fault_that_nobody_met_proves_nothing() {
+    let check = |mode: Mode, sent_to: usize, expected: bool| {
+        let log = log(mode, vec![came(900, sent_to, WHOLE)]);
+        assert_eq!(met_nobody(&log, &log.gates[0]), expected, "{mode:?}, sent to {sent_to}");
+    };
+    check(Mode::Stream, 1, true);
+    check(Mode::Stream, 0, false);
+    check(Mode::Redirect, 1, false);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Nodes and gates in process: nodes that can be killed, and gates good and bad.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,6 +43,7 @@ pub(super) enum Behaviour {
 pub(super) struct Node {
     pub(super) address: SocketAddr,
     films: Vec<Film>,
+    bytes: Arc<Vec<Vec<u8>>>,
     serving: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -50,16 +51,21 @@ impl Node {
     pub(super) async fn start(films: &[Film]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let node = Self { address, films: films.to_vec(), serving: Mutex::default() };
+        let node = Self {
+            address,
+            films: films.to_vec(),
+            bytes: Arc::new(films.iter().map(bytes).collect()),
+            serving: Mutex::default(),
+        };
         node.serve(listener);
         node
     }
 
     fn serve(&self, listener: TcpListener) {
-        let films = self.films.clone();
+        let (films, bytes) = (self.films.clone(), Arc::clone(&self.bytes));
         *self.serving.lock().unwrap() = Some(tokio::spawn(accept(listener, move |stream, head| {
-            let films = films.clone();
-            async move { answer(stream, &head, &films).await }
+            let (films, bytes) = (films.clone(), Arc::clone(&bytes));
+            async move { answer(stream, &head, &films, &bytes).await }
         })));
     }
 
@@ -112,18 +118,23 @@ fn begin(film: &Film, from: u64, ranged: bool, more: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{range}{more}\r\n", whole - from)
 }
 
-async fn answer(mut stream: TcpStream, head: &str, films: &[Film]) -> Option<()> {
+async fn answer(mut stream: TcpStream, head: &str, films: &[Film], bytes: &[Vec<u8>]) -> Option<()> {
     let (film, from, ranged) = wanted(head, films)?;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("film");
-    film.reels[0].write(&path).unwrap();
-    let bytes = std::fs::read(&path).unwrap();
+    let bytes = &bytes[films.iter().position(|listed| listed.uuid == film.uuid)?];
     stream.write_all(begin(film, from, ranged, "").as_bytes()).await.ok()?;
     for piece in bytes[usize::try_from(from).unwrap()..].chunks(PIECE) {
         stream.write_all(piece).await.ok()?;
         sleep(PAUSE).await;
     }
     Some(())
+}
+
+/// What it holds, worked out once: the machine may be busy.
+fn bytes(film: &Film) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("film");
+    film.reels[0].write(&path).unwrap();
+    std::fs::read(&path).unwrap()
 }
 
 /// Starts a gate before these nodes, which hold these films. It ends with the runtime.
