@@ -33,10 +33,12 @@ use self::without::Without;
 pub mod blow;
 pub mod crowd;
 mod probes;
+mod seen;
 mod standing;
 pub mod without;
 mod worst;
 
+pub use self::seen::{Seen, sites};
 pub use self::standing::{Sample, Standing};
 pub use self::worst::{Consequence, Index};
 
@@ -81,7 +83,7 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Run<'a> {
     scene: &'a Scene,
-    sites: &'a [Site<'a>],
+    sites: &'a [Seen<'a>],
     /// In the order of time.
     events: Vec<Event>,
     rules: Rules,
@@ -139,7 +141,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// A fault of this program.
-    pub fn new(scene: &'a Scene, sites: &'a [Site<'a>], mut events: Vec<Event>) -> Result<Self, Failure> {
+    pub fn new(scene: &'a Scene, sites: &'a [Seen<'a>], mut events: Vec<Event>) -> Result<Self, Failure> {
         let rules = watchgate::probe::rules(&scene.config.health);
         let tick_ms = rules.interval_ms.clamp(500, 10_000);
         let begin_ms = scene.demand.begin().0 + 1;
@@ -314,9 +316,9 @@ impl<'a> Run<'a> {
     /// The gate's choice for a group: the node, or nobody.
     fn choose(&self, slot: usize, gone: Option<&[bool]>) -> Option<usize> {
         let (origin, key) = self.state.crowd.question(slot);
-        let site = &self.sites[origin];
-        let view = self.view(site);
-        let (question, policy) = (site.question(key), self.snapshot.policy);
+        let seen = &self.sites[origin];
+        let view = self.view(&seen.site);
+        let (question, policy) = (seen.question(key), self.snapshot.policy);
         let plan = match gone {
             None => plan(&question, &view, policy, 1),
             Some(gone) => plan(&question, &Without { nodes: &view, gone, sent: None }, policy, 1),
@@ -387,7 +389,7 @@ impl<'a> Run<'a> {
         let live = &self.snapshot.fleet.nodes[node].live;
         (0..own).for_each(|_| live.count_sent());
         if let Some(lost) = lost {
-            let site = &self.sites[self.state.crowd.question(slot).0];
+            let site = &self.sites[self.state.crowd.question(slot).0].site;
             let km = |node: usize| site.distance_km(self.scene.config.nodes[node].at).unwrap_or(0.0);
             let from = lost.node.map(|from| (from, km(from)));
             let waited_ms = self.state.now_ms - lost.since_ms;
@@ -453,16 +455,6 @@ impl<'a> Run<'a> {
 #[must_use]
 pub fn curve_time(clock_ms: u64) -> At {
     At(clock_ms.saturating_sub(1 + AHEAD_MS))
-}
-
-/// Where the viewers of each spot are for the gate; the snapshot is one of the same configuration, with its databases.
-#[must_use]
-pub fn sites<'a>(snapshot: &'a Snapshot, mix: &Mix) -> Vec<Site<'a>> {
-    let site = |seat: &Seat| match seat {
-        Seat::Address(address) => snapshot.places.site(Some(*address)),
-        Seat::Place(place) => snapshot.places.site_of(*place),
-    };
-    mix.spots.iter().map(|spot| site(&spot.seat)).collect()
 }
 
 impl Server {

@@ -258,3 +258,24 @@ fn uuid(bytes: [u8; 16]) -> String {
     let hex = format!("{:032x}", u128::from_be_bytes(bytes));
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
+
+#[test]
+fn keeping_more_distances_changes_no_choice() {
+    let world = World::new();
+    let config = fleet::made(300, &[fleet::Size { max_viewers: 12 }], false, &world).expect("a fleet");
+    let scene = scene(config, 3_000.0, TERMS);
+    with_run(&scene, vec![], |mut run| {
+        run.run_to(At(180_000));
+        let mut beyond = 0;
+        for (slot, ..) in run.state.crowd.seated().collect::<Vec<_>>() {
+            let (origin, key) = run.state.crowd.question(slot);
+            let site = &run.sites[origin].site;
+            let gates = plan(&site.question(key), &run.view(site), run.snapshot.policy, 1);
+            let node = gates.winner().map(|winner| winner.node);
+            assert_eq!(run.choose(slot, None), node);
+            let near = site.question(key).near.expect("a place").nodes;
+            beyond += usize::from(node.is_some_and(|node| near.iter().all(|near| near.0 as usize != node)));
+        }
+        assert!(beyond > 0, "the fleet is busy enough to look beyond the nearest");
+    });
+}
