@@ -4,9 +4,10 @@
 //! in a busy fleet of a thousand is most of the time. Here as many are kept as memory allows. That changes what a choice
 //! costs and not what it is: the order only says where the scan may stop.
 
-use watchgate::decide::rank::{Near, Question};
+use watchgate::decide::rank::{Facts, Near, Nodes, Question};
 use watchgate::state::Snapshot;
 use watchgate::state::places::Site;
+use watchgate_config::Node;
 
 use crate::mix::{Mix, Seat};
 
@@ -29,6 +30,28 @@ impl Seen<'_> {
     pub fn question(&self, key: u64) -> Question<'_> {
         let question = self.site.question(key);
         Question { near: question.near.map(|_| Near { nodes: &self.near }), ..question }
+    }
+}
+
+/// The fleet as the chooser sees it, from what was learned of each node; a viewer comes over http, and every node holds
+/// every film.
+pub(super) struct Fleet<'a> {
+    pub(super) facts: &'a [Facts],
+    pub(super) nodes: &'a [Node],
+    pub(super) site: &'a Site<'a>,
+}
+
+impl Nodes for Fleet<'_> {
+    fn count(&self) -> usize {
+        self.facts.len()
+    }
+
+    fn facts(&self, node: usize) -> Facts {
+        self.facts[node]
+    }
+
+    fn distance_km(&self, node: usize) -> Option<f32> {
+        self.site.distance_km(self.nodes[node].at)
     }
 }
 

@@ -65,8 +65,8 @@ impl Run<'_> {
         for slot in asked {
             let (spot, key) = self.state.crowd.question(*slot as usize);
             let seen = &self.sites[spot];
-            let view = self.view(&seen.site);
-            let without = Without { nodes: &view, gone: &gone, sent: Some(&sent) };
+            let fleet = self.fleet(&seen.site);
+            let without = Without { nodes: &fleet, gone: &gone, sent: Some(&sent) };
             match plan(&seen.question(key), &without, self.snapshot.policy, 1)
                 .winner()
                 .map(|winner| winner.node)
