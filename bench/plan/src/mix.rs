@@ -16,8 +16,11 @@ use crate::world::World;
 
 /// How exactly a viewer's city is taken to be known where the mix names no networks: what City databases say of towns.
 const CITY_RADIUS_KM: u16 = 50;
-/// Addresses that stand for one country or one network.
+/// Addresses that stand for one network.
 const ADDRESSES_MAX: usize = 256;
+/// Addresses that stand for all countries, about; each has its part of them, within these bounds.
+const DRAWN: f64 = 8_192.0;
+const DRAWN_OF_ONE: (usize, usize) = (8, 1_024);
 /// Addresses drawn from the whole of IPv4 to find those of the countries.
 const DRAWS: usize = 4_000_000;
 
@@ -99,12 +102,16 @@ impl Mix {
         let drawn = atlas.databases.filter(|_| wants_countries).map(|databases| drawn(databases, atlas.seed));
         let mut mix = Self { spots: Vec::new(), about: about.to_owned(), remarks: Vec::new() };
         let mut undrawn = Vec::new();
+        let whole: f64 = rows.iter().map(|(_, share)| share).sum();
         for (wanted, share) in rows.iter().filter(|(_, share)| *share > 0.0) {
             match wanted {
                 Wanted::Place(place) => mix.spots.push(Spot { seat: Seat::Place(*place), share: *share }),
                 Wanted::Network(network) => mix.spread(addresses(*network, atlas.seed), *share),
                 Wanted::Country(code) => match &drawn {
-                    Some(drawn) if drawn.contains_key(code) => mix.spread(drawn[code].clone(), *share),
+                    Some(drawn) if drawn.contains_key(code) => {
+                        let addresses = drawn[code].iter().take(drawn_of(*share / whole)).copied();
+                        mix.spread(addresses.collect(), *share);
+                    }
                     _ => {
                         undrawn.push(code.to_string());
                         mix.spots.extend(cities(*code, *share, atlas.world));
@@ -185,6 +192,13 @@ fn cities(code: CountryCode, share: f64, world: &World) -> Vec<Spot> {
     cities.iter().map(spot).collect()
 }
 
+/// How many addresses stand for a country with this part of all viewers.
+fn drawn_of(part: f64) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of some thousands")]
+    let count = (part * DRAWN).ceil() as usize;
+    count.clamp(DRAWN_OF_ONE.0, DRAWN_OF_ONE.1)
+}
+
 /// Addresses of each country, drawn from all of IPv4 alike: where a country has many addresses, many are drawn.
 fn drawn(databases: &Databases, seed: u64) -> BTreeMap<CountryCode, Vec<IpAddr>> {
     let (mut random, mut drawn) = (Random::of(seed, 1), BTreeMap::<CountryCode, Vec<IpAddr>>::new());
@@ -196,7 +210,7 @@ fn drawn(databases: &Databases, seed: u64) -> BTreeMap<CountryCode, Vec<IpAddr>>
         let country = *cache.get_or_insert_with(key, || databases.place(&key).country);
         if let Some(country) = country {
             let of_country = drawn.entry(country).or_default();
-            if of_country.len() < ADDRESSES_MAX {
+            if of_country.len() < DRAWN_OF_ONE.1 {
                 of_country.push(address);
             }
         }

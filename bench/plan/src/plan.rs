@@ -130,7 +130,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Groups that stand for the viewers at the peak: more are finer and slower
-    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
     groups: u64,
     /// Threads; the plan does not depend on them [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]

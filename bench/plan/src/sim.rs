@@ -8,13 +8,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use watchgate::decide::client;
 use watchgate::decide::health::{Rules, State as Verdict};
 use watchgate::decide::plan::plan;
-use watchgate::decide::rank::viewer_key;
-use watchgate::decide::{client, rank};
+use watchgate::decide::rank::{Facts, viewer_key};
 use watchgate::probe::schedule::Schedule;
+use watchgate::state::Snapshot;
 use watchgate::state::places::Site;
-use watchgate::state::{Snapshot, View};
 use watchgate_config::{Config, Mode, Profile};
 use watchgate_geoip::Databases;
 
@@ -28,15 +28,18 @@ use crate::random::{Draw, Random};
 
 use self::blow::Blow;
 use self::crowd::{Crowd, Lost};
+use self::seen::Fleet;
 use self::without::Without;
 
 pub mod blow;
 pub mod crowd;
 mod probes;
+mod seen;
 mod standing;
 pub mod without;
 mod worst;
 
+pub use self::seen::{Seen, sites};
 pub use self::standing::{Sample, Standing};
 pub use self::worst::{Consequence, Index};
 
@@ -81,7 +84,7 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Run<'a> {
     scene: &'a Scene,
-    sites: &'a [Site<'a>],
+    sites: &'a [Seen<'a>],
     /// In the order of time.
     events: Vec<Event>,
     rules: Rules,
@@ -90,6 +93,10 @@ pub struct Run<'a> {
     draw: Draw,
     /// For its fleet; places are those of `sites`.
     snapshot: Snapshot,
+    /// What the nodes' handles say, read when it changes: a choice looks at hundreds of nodes.
+    facts: Vec<Facts>,
+    /// Nodes in slow start.
+    returning: Vec<usize>,
     state: State,
 }
 
@@ -139,7 +146,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// A fault of this program.
-    pub fn new(scene: &'a Scene, sites: &'a [Site<'a>], mut events: Vec<Event>) -> Result<Self, Failure> {
+    pub fn new(scene: &'a Scene, sites: &'a [Seen<'a>], mut events: Vec<Event>) -> Result<Self, Failure> {
         let rules = watchgate::probe::rules(&scene.config.health);
         let tick_ms = rules.interval_ms.clamp(500, 10_000);
         let begin_ms = scene.demand.begin().0 + 1;
@@ -171,8 +178,11 @@ impl<'a> Run<'a> {
             sample_every: (ticks / SAMPLES).max(1),
             draw: Draw::new(&shares),
             snapshot: fleet::snapshot(scene.config.clone(), Databases::empty())?,
+            facts: Vec::new(),
+            returning: Vec::new(),
             state,
         };
+        run.learn_all();
         run.advance(begin_ms + AHEAD_MS);
         run.come(run.wanted().saturating_sub(run.state.crowd.len()), 0);
         // They began before the curve did.
@@ -200,7 +210,11 @@ impl<'a> Run<'a> {
         (state.next_event, state.blows, state.samples) = (0, Vec::new(), Vec::new());
         state.crowd.forget_losses();
         state.nodes.iter_mut().for_each(|node| node.blow = None);
-        Ok(Self { events, snapshot, state, draw: self.draw.clone(), ..*self })
+        let (draw, facts) = (self.draw.clone(), Vec::new());
+        let mut fork =
+            Self { events, snapshot, facts, returning: self.returning.clone(), state, draw, ..*self };
+        fork.learn_all();
+        Ok(fork)
     }
 
     /// Goes on to a time of the curve.
@@ -314,30 +328,47 @@ impl<'a> Run<'a> {
     /// The gate's choice for a group: the node, or nobody.
     fn choose(&self, slot: usize, gone: Option<&[bool]>) -> Option<usize> {
         let (origin, key) = self.state.crowd.question(slot);
-        let site = &self.sites[origin];
-        let view = self.view(site);
-        let (question, policy) = (site.question(key), self.snapshot.policy);
+        let seen = &self.sites[origin];
+        let fleet = self.fleet(&seen.site);
+        let (question, policy) = (seen.question(key), self.snapshot.policy);
         let plan = match gone {
-            None => plan(&question, &view, policy, 1),
-            Some(gone) => plan(&question, &Without { nodes: &view, gone, sent: None }, policy, 1),
+            None => plan(&question, &fleet, policy, 1),
+            Some(gone) => plan(&question, &Without { nodes: &fleet, gone, sent: None }, policy, 1),
         };
-        plan.winner().map(|winner: &rank::Scored| winner.node)
+        plan.winner().map(|winner| winner.node)
     }
 
-    fn view<'b>(&'b self, site: &'b Site<'b>) -> View<'b> {
-        View {
-            snapshot: &self.snapshot,
-            site,
-            now_ms: self.state.now_ms,
-            https_only: false,
-            assume_up: false,
-            take_draining: false,
-            held: None,
+    fn fleet<'b>(&'b self, site: &'b Site<'b>) -> Fleet<'b> {
+        Fleet { facts: &self.facts, nodes: &self.scene.config.nodes, site }
+    }
+
+    fn learn_all(&mut self) {
+        let (now_ms, slow_start_ms) = (self.state.now_ms, self.snapshot.slow_start_ms);
+        let facts =
+            self.snapshot.fleet.nodes.iter().map(|node| node.facts(now_ms, slow_start_ms, false, false));
+        self.facts = facts.collect();
+    }
+
+    /// Asks a node's handle for what is known of it now.
+    fn learn(&mut self, node: usize) {
+        let (now_ms, slow_start_ms) = (self.state.now_ms, self.snapshot.slow_start_ms);
+        self.facts[node] = self.snapshot.fleet.nodes[node].facts(now_ms, slow_start_ms, false, false);
+    }
+
+    /// What is known of nodes in slow start changes with time alone.
+    fn learn_of_returning(&mut self) {
+        for at in (0..self.returning.len()).rev() {
+            let node = self.returning[at];
+            self.learn(node);
+            if self.facts[node].budget_share >= 1.0 {
+                self.returning.swap_remove(at);
+            }
         }
     }
 
     /// Asks the gate for a group, and does what becomes of it.
     fn seat(&mut self, slot: usize, lost: Option<Lost>) {
+        self.learn_of_returning();
         let mut gone: Option<Vec<bool>> = None;
         if let Some(node) = lost.and_then(|lost| lost.node).filter(|_| self.is_stream()) {
             self.pass_over(&mut gone, node);
@@ -386,8 +417,9 @@ impl<'a> Run<'a> {
         server.elsewhere %= self.scene.terms.gates;
         let live = &self.snapshot.fleet.nodes[node].live;
         (0..own).for_each(|_| live.count_sent());
+        self.learn(node);
         if let Some(lost) = lost {
-            let site = &self.sites[self.state.crowd.question(slot).0];
+            let site = &self.sites[self.state.crowd.question(slot).0].site;
             let km = |node: usize| site.distance_km(self.scene.config.nodes[node].at).unwrap_or(0.0);
             let from = lost.node.map(|from| (from, km(from)));
             let waited_ms = self.state.now_ms - lost.since_ms;
@@ -453,16 +485,6 @@ impl<'a> Run<'a> {
 #[must_use]
 pub fn curve_time(clock_ms: u64) -> At {
     At(clock_ms.saturating_sub(1 + AHEAD_MS))
-}
-
-/// Where the viewers of each spot are for the gate; the snapshot is one of the same configuration, with its databases.
-#[must_use]
-pub fn sites<'a>(snapshot: &'a Snapshot, mix: &Mix) -> Vec<Site<'a>> {
-    let site = |seat: &Seat| match seat {
-        Seat::Address(address) => snapshot.places.site(Some(*address)),
-        Seat::Place(place) => snapshot.places.site_of(*place),
-    };
-    mix.spots.iter().map(|spot| site(&spot.seat)).collect()
 }
 
 impl Server {

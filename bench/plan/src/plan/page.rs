@@ -13,7 +13,7 @@ use crate::text::{count, one, share};
 /// Lines that a plot of nodes has.
 const LINES: usize = 6;
 /// Bars that a plot of nodes has.
-const BARS: usize = 24;
+const BARS: usize = 12;
 /// Nodes that are named on a map.
 const NAMED: usize = 12;
 /// Points that a curve has at most.
@@ -79,8 +79,8 @@ fn facts(report: &Report) -> Vec<Fact> {
     let coloured = |fact: Fact, is_good: bool| fact.colour(if is_good { Colour::Good } else { Colour::Bad });
     vec![
         Fact::new(count(peak.viewers), "viewers").note(format!("at {}", peak.at)),
-        Fact::new(format!("{} Gbit/s", one(peak.gbit_s)), "nodes send"),
-        Fact::new(share(peak.viewers as f64 / peak.budget.max(1) as f64), "of all budgets"),
+        Fact::new(gbit_s(peak.gbit_s), "nodes send")
+            .note(format!("{} of all budgets", share(peak.viewers as f64 / peak.budget.max(1) as f64))),
         Fact::new(share(fullest), "the fullest node"),
         Fact::new(format!("{} km", one(peak.km.p50)), "to the node")
             .note(format!("p99 {} km", one(peak.km.p99))),
@@ -89,6 +89,10 @@ fn facts(report: &Report) -> Vec<Fact> {
         Fact::new(count(report.gates.gates), "gates")
             .note(format!("one to spare; {} decides", report.gates.bound)),
     ]
+}
+
+fn gbit_s(gbit_s: f64) -> String {
+    if gbit_s < 1_000.0 { format!("{} Gbit/s", one(gbit_s)) } else { format!("{} Tbit/s", one(gbit_s / 1e3)) }
 }
 
 fn by_share(report: &Report) -> Vec<&NodeLine> {

@@ -158,7 +158,7 @@ pub struct EventLine {
     pub ms_more: Spread,
     /// Whether no node went beyond its budget that was not there before.
     pub holds: bool,
-    /// Nodes beyond their budget at any moment, fullest first.
+    /// Nodes beyond their budget at any moment, in the order of the takers.
     pub over: Vec<Taker>,
     /// Who took most, first.
     pub takers: Vec<Taker>,
@@ -414,7 +414,13 @@ fn takers(blow: &Blow, scene: &Scene) -> Vec<(usize, Taker)> {
         (at, taker)
     };
     let mut takers: Vec<(usize, Taker)> = left.map(taker).collect();
-    takers.sort_by_key(|(at, taker)| (std::cmp::Reverse(taker.after - taker.before), *at));
+    let mut received = vec![0_u64; blow.before.len()];
+    for ((_, to), groups) in &blow.flows {
+        received[*to] += groups;
+    }
+    // Where nobody was moved, as by a return, it is whoever grew most.
+    let took = |at: usize, taker: &Taker| (received[at], taker.after - taker.before);
+    takers.sort_by_key(|(at, taker)| (std::cmp::Reverse(took(*at, taker)), *at));
     takers
 }
 

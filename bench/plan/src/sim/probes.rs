@@ -98,12 +98,17 @@ impl Run<'_> {
             server.decayed_ms = self.state.now_ms;
             live.set_in_flight(None, decay);
         }
+        self.learn(node);
     }
 
     fn turn(&mut self, node: usize, to: Verdict) {
         let now_ms = self.state.now_ms;
         let returned_ms = self.state.schedule.machine(node).returned_ms();
         self.snapshot.fleet.nodes[node].live.set_state(to, returned_ms);
+        self.learn(node);
+        if returned_ms.is_some() && !self.returning.contains(&node) {
+            self.returning.push(node);
+        }
         let what = if to == Verdict::Down { What::Kill } else { What::Return };
         let of_node = |blow: &&mut super::Blow| blow.what == what && blow.nodes.contains(&node);
         if let Some(blow) = self.state.blows.iter_mut().rev().find(of_node) {

@@ -258,3 +258,40 @@ fn uuid(bytes: [u8; 16]) -> String {
     let hex = format!("{:032x}", u128::from_be_bytes(bytes));
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
+
+/// As a gate sees its fleet.
+fn view<'a>(run: &'a Run<'_>, site: &'a Site<'a>) -> watchgate::state::View<'a> {
+    watchgate::state::View {
+        snapshot: &run.snapshot,
+        site,
+        now_ms: run.state.now_ms,
+        https_only: false,
+        assume_up: false,
+        take_draining: false,
+        held: None,
+    }
+}
+
+#[test]
+fn neither_more_distances_nor_kept_facts_change_a_choice() {
+    let world = World::new();
+    let config = fleet::made(300, &[fleet::Size { max_viewers: 12 }], false, &world).expect("a fleet");
+    let scene = scene(config, 3_000.0, TERMS);
+    let events = vec![event(What::Kill, 100, &[0, 1, 2, 3]), event(What::Return, 150, &[0, 1, 2])];
+    with_run(&scene, events, |mut run| {
+        run.run_to(At(166_000));
+        assert_eq!(run.returning.len(), 3, "{:?}", run.returning);
+        run.learn_of_returning();
+        let mut beyond = 0;
+        for (slot, ..) in run.state.crowd.seated().collect::<Vec<_>>() {
+            let (origin, key) = run.state.crowd.question(slot);
+            let site = &run.sites[origin].site;
+            let gates = plan(&site.question(key), &view(&run, site), run.snapshot.policy, 1);
+            let node = gates.winner().map(|winner| winner.node);
+            assert_eq!(run.choose(slot, None), node);
+            let near = site.question(key).near.expect("a place").nodes;
+            beyond += usize::from(node.is_some_and(|node| near.iter().all(|near| near.0 as usize != node)));
+        }
+        assert!(beyond > 0, "the fleet is busy enough to look beyond the nearest");
+    });
+}

@@ -64,10 +64,10 @@ impl Run<'_> {
         let each = unit * slots.len() as f64 / asked.len().max(1) as f64;
         for slot in asked {
             let (spot, key) = self.state.crowd.question(*slot as usize);
-            let site = &self.sites[spot];
-            let view = self.view(site);
-            let without = Without { nodes: &view, gone: &gone, sent: Some(&sent) };
-            match plan(&site.question(key), &without, self.snapshot.policy, 1)
+            let seen = &self.sites[spot];
+            let fleet = self.fleet(&seen.site);
+            let without = Without { nodes: &fleet, gone: &gone, sent: Some(&sent) };
+            match plan(&seen.question(key), &without, self.snapshot.policy, 1)
                 .winner()
                 .map(|winner| winner.node)
             {
