@@ -13,6 +13,7 @@ mod film;
 mod flood;
 mod gate;
 mod memory;
+mod needs;
 mod origin;
 mod peers;
 mod process;

@@ -97,7 +97,7 @@ async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
     let (mut rows, mut unmeasured, mut scene) = (Vec::new(), Vec::new(), 0);
     for &peer in &args.peers {
         if let Some(why) = peer.missing() {
-            unmeasured.push(Unmeasured::skipped(peer, why));
+            unmeasured.push(Unmeasured::skipped(peer.name(), why));
             continue;
         }
         for &kind in &args.kinds {
@@ -107,14 +107,14 @@ async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
                 Ok(server) => bench.scene(peer, server, kind, scene).await,
                 Err(failure) => {
                     // It will not start for the other kinds either.
-                    unmeasured.push(Unmeasured::failed(peer, failure.to_string()));
+                    unmeasured.push(Unmeasured::failed(peer.name(), failure.to_string()));
                     break;
                 }
             };
             match found {
                 Ok(found) => rows.extend(found),
                 Err(failure @ Failure::Misbehaved(_)) => {
-                    unmeasured.push(Unmeasured::failed(peer, format!("{}: {failure}", kind.name())));
+                    unmeasured.push(Unmeasured::failed(peer.name(), format!("{}: {failure}", kind.name())));
                 }
                 Err(failure) => return Err(failure),
             }

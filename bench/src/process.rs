@@ -12,6 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -89,6 +91,11 @@ fn numbers(list: &str) -> Vec<usize> {
 }
 
 impl Place {
+    /// One of our programs, wherever they lie.
+    pub(crate) fn program(&self, name: &str) -> String {
+        self.programs.join(name).display().to_string()
+    }
+
     /// Writes a small file into the scratch folder, and says where it lies.
     pub(crate) fn written(&self, name: &str, text: &str) -> Result<String, Failure> {
         let file = self.scratch.path().join(name).display().to_string();
@@ -166,6 +173,25 @@ impl Server {
         Failure::Misbehaved(format!("{} {what}; the end of its log:\n{end}", self.name))
     }
 
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// It does not, within half a minute.
+    pub(crate) async fn end(mut self) -> Result<(), Failure> {
+        let process = i32::try_from(self.child.id()).map_or(Pid::this(), Pid::from_raw);
+        if process == Pid::this() || kill(process, Signal::SIGTERM).is_err() {
+            return Err(self.misbehaved("ended by itself"));
+        }
+        let begun = Instant::now();
+        while !matches!(self.child.try_wait(), Ok(Some(_))) {
+            if begun.elapsed() > Duration::from_secs(30) {
+                return Err(self.misbehaved("did not end within 30 s after it was asked to"));
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// The number of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
@@ -232,7 +258,7 @@ impl Used {
 fn not_built(program: &Path) -> Failure {
     Failure::NotHere(format!(
         "{} is missing; build everything first:\n    cargo build --profile bench -p watchgate --no-default-features \
-         --features front-door -p watchgate-bench -p watchgate-bench-bare",
+         --features front-door -p watchgate-bench -p watchgate-bench-bare -p watchgate-node",
         program.display()
     ))
 }

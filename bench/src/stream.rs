@@ -67,7 +67,7 @@ async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
     let others = args.peers.iter().copied().filter(|peer| *peer != YARDSTICK);
     for peer in std::iter::once(YARDSTICK).chain(others) {
         if let Some(why) = peer.missing() {
-            unmeasured.push(Unmeasured::skipped(peer, why));
+            unmeasured.push(Unmeasured::skipped(peer.name(), why));
             continue;
         }
         say(&format!("starting: {}", peer.name()));
@@ -75,14 +75,15 @@ async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
         match prepared(peer, &origin, peer.start(&place, cores.measured, origin.address, setting)).await {
             Ok(server) => candidates.push(Candidate { peer, server, rounds: Vec::new(), fault: None }),
             Err(failure) if peer == YARDSTICK => return Err(failure),
-            Err(failure) => unmeasured.push(Unmeasured::failed(peer, failure.to_string())),
+            Err(failure) => unmeasured.push(Unmeasured::failed(peer.name(), failure.to_string())),
         }
     }
     let mut rows = Vec::new();
     for &shape in &args.shapes {
         rows.extend(line_up(&mut candidates, shape, args, origin.film).await?);
     }
-    let faults = candidates.into_iter().filter_map(|one| Some(Unmeasured::failed(one.peer, one.fault?)));
+    let faults =
+        candidates.into_iter().filter_map(|one| Some(Unmeasured::failed(one.peer.name(), one.fault?)));
     unmeasured.extend(faults);
     let load = format!(
         "{} rounds of {} s, paced ones {} s, at most {} GiB, for each; a film of {} MiB; proxies on core {}, node and viewers on core {}",

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use maxminddb::{Reader, WithinOptions};
 use maxminddb_writer::paths::IpAddrWithMask;
 use maxminddb_writer::{Database, metadata};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::random::Random;
@@ -63,8 +63,20 @@ struct Location {
     time_zone: &'static str,
 }
 
+/// What a map of networks needs of a record.
+#[derive(Deserialize)]
+struct Place {
+    location: Option<At>,
+}
+
+#[derive(Deserialize)]
+struct At {
+    latitude: f64,
+    longitude: f64,
+}
+
 /// A database of fifty thousand networks in the nested layout, the same in every run.
-pub(super) fn made() -> Result<Vec<u8>, Failure> {
+pub(crate) fn made() -> Result<Vec<u8>, Failure> {
     let failed =
         |error: maxminddb_writer::Error| Failure::NotHere(format!("cannot make a City database: {error}"));
     let mut database = Database::default();
@@ -122,7 +134,7 @@ fn town(random: &mut Random) -> Record {
 ///
 /// # Errors
 /// The bytes are no database, or it has no IPv4 networks.
-pub(super) fn viewers(database: &[u8], count: usize) -> Result<Vec<IpAddr>, Failure> {
+pub(crate) fn viewers(database: &[u8], count: usize) -> Result<Vec<IpAddr>, Failure> {
     let unreadable =
         |error: maxminddb::MaxMindDbError| Failure::NotHere(format!("the City database: {error}"));
     let reader = Reader::from_source(database).map_err(unreadable)?;
@@ -168,6 +180,36 @@ fn drawn(
     Ok(addresses)
 }
 
+/// A network, and the latitude and longitude of those who live in it.
+type Placed = (String, f64, f64);
+
+/// All networks of a place, in the text form of CIDR.
+///
+/// # Errors
+/// The bytes are no database, or there are more than so many.
+pub(super) fn networks(database: &[u8], at_most: usize) -> Result<Vec<Placed>, Failure> {
+    let unreadable =
+        |error: maxminddb::MaxMindDbError| Failure::NotHere(format!("the City database: {error}"));
+    let reader = Reader::from_source(database).map_err(unreadable)?;
+    let mut networks = Vec::new();
+    for within in ["0.0.0.0/0", "2000::/3"] {
+        if within.contains(':') && reader.metadata().ip_version != 6 {
+            continue;
+        }
+        let within = within.parse().map_err(|_| Failure::NotHere(format!("{within} is no network")))?;
+        for found in reader.within(within, WithinOptions::default()).map_err(unreadable)? {
+            let found = found.map_err(unreadable)?;
+            let place: Option<Place> = found.decode().map_err(unreadable)?;
+            let Some(Place { location: Some(at) }) = place else { continue };
+            if networks.len() == at_most {
+                return Err(Failure::NotHere(format!("the City database has more than {at_most} networks")));
+            }
+            networks.push((found.network().map_err(unreadable)?.to_string(), at.latitude, at.longitude));
+        }
+    }
+    Ok(networks)
+}
+
 /// Some address of a network.
 fn inside(network: IpAddr, prefix: u8, random: &mut Random) -> IpAddr {
     let noise = u128::from(random.next()) << 64 | u128::from(random.next());
@@ -201,6 +243,16 @@ mod tests {
         let towns: HashSet<_> =
             viewers.iter().map(|viewer| reader.lookup(*viewer).unwrap().offset().expect("a place")).collect();
         assert!(towns.len() > 3000, "{} towns", towns.len());
+    }
+
+    #[test]
+    fn networks_have_their_places() {
+        let database = made().unwrap();
+        let networks = networks(&database, 50_000).unwrap();
+        assert!(networks.len() > 49_000, "{} networks", networks.len());
+        let (v6, v4): (Vec<_>, Vec<_>) = networks.iter().partition(|(network, ..)| network.contains(':'));
+        assert!(v6.len() == 10_000 && v4.iter().all(|(network, ..)| network.ends_with("/20")), "{:?}", v4[0]);
+        assert!(super::networks(&database, 100).is_err());
     }
 
     #[test]

@@ -101,14 +101,14 @@ mod tests {
         // The machine is twice as slow in the second turn, for both.
         let (nginx, gate) = ([200_000_000, 400_000_000].map(round), [150_000_000, 300_000_000].map(round));
         let rows = vec![Row::new(Shape::One, Peer::Gate, &gate, &nginx)];
-        let skipped = Unmeasured::skipped(Peer::Haproxy, "haproxy is not installed".to_owned());
+        let skipped = Unmeasured::skipped(Peer::Haproxy.name(), "haproxy is not installed");
         let (machine, load) = ("m".to_owned(), "l".to_owned());
         let mut report = Report { machine, load, rows, unmeasured: vec![skipped] };
         let table = report.table();
         assert!(table.contains("| 1 viewer | gate | 0.225 (0.150-0.300) | 0.75 (0.75-0.75) |"), "{table}");
         assert!(table.ends_with("Skipped: HAProxy, splice: haproxy is not installed"), "{table}");
         assert!(report.is_whole());
-        report.unmeasured.push(Unmeasured::failed(Peer::Pingora, "no".to_owned()));
+        report.unmeasured.push(Unmeasured::failed(Peer::Pingora.name(), "no"));
         assert!(!report.is_whole());
     }
 }

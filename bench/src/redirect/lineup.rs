@@ -1,0 +1,136 @@
+//! A line-up: all servers are up, and each gets its load in its turn, round after round.
+//!
+//! Who begins changes from turn to turn, so that nobody always comes after the same neighbour. Absent on purpose: what
+//! the rounds mean.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::load::{self, Round, Shape};
+use super::requests::Requests;
+use crate::figures::Spread;
+use crate::process::{LOOK, Server};
+use crate::{Failure, say};
+
+/// Whether a server writes an access line for each answer to its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// They are waited for after each round, since they are a part of what an answer costs.
+    Written,
+    /// There are none.
+    None,
+}
+
+/// A server under one load. With a fault it is out of all turns that follow.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    pub(crate) name: String,
+    pub(crate) server: Rc<Server>,
+    pub(crate) requests: Rc<Requests>,
+    pub(crate) shape: Shape,
+    pub(crate) lines: Lines,
+    pub(crate) rounds: Vec<Round>,
+    pub(crate) fault: Option<String>,
+}
+
+impl Runner {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        server: &Rc<Server>,
+        requests: &Rc<Requests>,
+        shape: Shape,
+        lines: Lines,
+    ) -> Self {
+        let (server, requests) = (Rc::clone(server), Rc::clone(requests));
+        Self { name: name.into(), server, requests, shape, lines, rounds: Vec::new(), fault: None }
+    }
+
+    async fn round(&self) -> Result<Round, Failure> {
+        self.server.forget_log()?;
+        let round = load::round(&self.server, &self.requests, self.shape).await?;
+        if self.lines == Lines::Written {
+            written(&self.server, round.answers_in_all).await?;
+        }
+        Ok(round)
+    }
+
+    /// One more round, which does not count, for a look at the server meanwhile.
+    pub(crate) async fn once_more(&self, measured: Duration) -> Result<Round, Failure> {
+        let shape = Shape { measured, idle: Duration::ZERO, ..self.shape };
+        self.server.forget_log()?;
+        load::round(&self.server, &self.requests, shape).await
+    }
+}
+
+/// Rounds that do not count: caches fill, and a gate that asks who holds a film asks for all of them once.
+///
+/// # Errors
+/// The first runner, the yardstick, failed.
+pub(crate) async fn warm_up(runners: &mut [Runner], rounds: usize) -> Result<(), Failure> {
+    for (index, runner) in runners.iter_mut().enumerate() {
+        say(&format!("warming up: {}", runner.name));
+        for _ in 0..rounds {
+            let found = runner.once_more(runner.shape.measured).await;
+            keep(runner, index, found.map(drop))?;
+        }
+    }
+    Ok(())
+}
+
+/// So many rounds of each.
+///
+/// # Errors
+/// The first runner, the yardstick, failed. The fault of another stands in it.
+pub(crate) async fn turns(runners: &mut [Runner], rounds: u64) -> Result<(), Failure> {
+    for turn in 1..=rounds {
+        for index in 0..runners.len() {
+            let first = usize::try_from(turn - 1).unwrap_or_default();
+            let index = (first + index) % runners.len();
+            let runner = &mut runners[index];
+            if runner.fault.is_some() {
+                continue;
+            }
+            let found = runner.round().await.map(|round| {
+                say(&format!("round {turn}: {:6.2} µs, {}", round.cpu_us(), runner.name));
+                runner.rounds.push(round);
+            });
+            keep(runner, index, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn keep(runner: &mut Runner, index: usize, found: Result<(), Failure>) -> Result<(), Failure> {
+    let Err(failure) = found else { return Ok(()) };
+    if index == 0 {
+        return Err(failure);
+    }
+    say(&format!("FAILED: {}", runner.name));
+    runner.fault.get_or_insert(failure.to_string());
+    Ok(())
+}
+
+/// A figure of one runner as a multiple of the same figure of another in the same turns.
+pub(crate) fn ratio(of: &[Round], to: &[Round], figure: impl Fn(&Round) -> f64) -> Spread {
+    Spread::of(of.iter().zip(to).map(|(round, other)| figure(round) / figure(other)))
+}
+
+/// Waits until a line is written for every answer.
+///
+/// # Errors
+/// Some are still missing after seconds: then the time they would have cost is missing in the figures.
+async fn written(server: &Server, answers: u64) -> Result<(), Failure> {
+    let begun = Instant::now();
+    loop {
+        let lines = server.log_lines()?;
+        if lines >= answers {
+            return Ok(());
+        }
+        if begun.elapsed() > Duration::from_secs(5) {
+            return Err(server.misbehaved(&format!("wrote {lines} access lines for {answers} answers")));
+        }
+        sleep(LOOK).await;
+    }
+}
