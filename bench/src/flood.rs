@@ -24,10 +24,10 @@ use crate::viewer::request;
 use crate::{Failure, gate, say};
 
 mod figures;
-mod load;
+pub(crate) mod load;
 mod look;
 mod nodes;
-mod schedule;
+pub(crate) mod schedule;
 
 /// Connections of those who watch known films.
 const KNOWN_CONNECTIONS: u32 = 64;

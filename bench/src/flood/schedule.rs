@@ -18,17 +18,17 @@ use crate::Failure;
 
 /// So many a second, evenly spread, the first one at once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Schedule {
-    pub(super) begun: Instant,
+pub(crate) struct Schedule {
+    pub(crate) begun: Instant,
     /// A second; at least 1.
-    pub(super) rate: u32,
+    pub(crate) rate: u32,
     /// In all.
-    pub(super) total: u64,
+    pub(crate) total: u64,
 }
 
 impl Schedule {
     /// When the one with this number is due, counted from 0.
-    pub(super) fn at(&self, number: u64) -> Instant {
+    pub(crate) fn at(&self, number: u64) -> Instant {
         let rate = u64::from(self.rate);
         let part_ns = number % rate * 1_000_000_000 / rate;
         self.begun + Duration::from_secs(number / rate) + Duration::from_nanos(part_ns)
@@ -45,7 +45,7 @@ impl Schedule {
 
 /// Hands out what is due, in order, to whoever is free.
 #[derive(Debug)]
-pub(super) struct Tickets {
+pub(crate) struct Tickets {
     schedule: Schedule,
     /// A permit for each one that is due and not taken, and one that ends the waiting once there are no more.
     ready: Semaphore,
@@ -57,7 +57,7 @@ pub(super) struct Tickets {
 
 /// What becomes of those that are due and not taken when there shall be no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Late {
+pub(crate) enum Late {
     /// They are still sent.
     Sent,
     /// They are given up.
@@ -65,7 +65,7 @@ pub(super) enum Late {
 }
 
 impl Tickets {
-    pub(super) fn new(schedule: Schedule) -> Self {
+    pub(crate) fn new(schedule: Schedule) -> Self {
         Self {
             schedule,
             ready: Semaphore::new(0),
@@ -76,7 +76,7 @@ impl Tickets {
     }
 
     /// Waits for the next one and says when it was due; `None`: there are no more.
-    pub(super) async fn next(&self) -> Option<Instant> {
+    pub(crate) async fn next(&self) -> Option<Instant> {
         self.ready.acquire().await.ok()?.forget();
         let number = self.taken.get();
         if number >= self.end.get() {
@@ -92,7 +92,7 @@ impl Tickets {
     ///
     /// # Errors
     /// The system has no timer or no thread left.
-    pub(super) async fn issue(&self) -> Result<(), Failure> {
+    pub(crate) async fn issue(&self) -> Result<(), Failure> {
         let ticks = Ticks::every(Duration::from_secs(1) / self.schedule.rate);
         let ticks = ticks.map_err(Failure::during("the timer of the load"))?;
         while self.issued.get() < self.end.get() {
@@ -108,13 +108,13 @@ impl Tickets {
     }
 
     /// No more become due.
-    pub(super) fn stop(&self, late: Late) {
+    pub(crate) fn stop(&self, late: Late) {
         self.end.set(if late == Late::Sent { self.issued.get() } else { self.taken.get() });
         self.ready.add_permits(1);
     }
 
     /// Those that were due and that nobody took.
-    pub(super) fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.issued.get() - self.taken.get()
     }
 }

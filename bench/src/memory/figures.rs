@@ -11,17 +11,17 @@ use crate::peers::{Peer, Unmeasured};
 use crate::run;
 
 /// KiB of the gate's own memory that an idle connection may cost.
-const GOAL_IDLE: f64 = 32.0;
+pub(crate) const GOAL_IDLE: f64 = 32.0;
 /// The same for a slow or paused viewer.
-const GOAL_WATCHING: f64 = 64.0;
+pub(crate) const GOAL_WATCHING: f64 = 64.0;
 /// KiB of the kernel's memory that a slow or paused viewer may cost, on both legs together.
 const GOAL_KERNEL: f64 = 1024.0;
 
 /// One proxy with one kind of viewers at one moment.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(crate) struct Row {
     name: &'static str,
-    kind: &'static str,
+    kind: Kind,
     viewers: u32,
     /// Seconds after the last viewer has come to its state.
     seconds: u64,
@@ -45,56 +45,23 @@ pub(super) struct Row {
 
 /// A whole run.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) machine: String,
     pub(super) load: String,
     pub(super) rows: Vec<Row>,
-    pub(super) unmeasured: Vec<Unmeasured>,
+    pub(crate) unmeasured: Vec<Unmeasured>,
 }
 
-impl Row {
-    pub(super) fn new(
-        peer: Peer,
-        kind: Kind,
-        seconds: u64,
-        viewers: u32,
-        own: Own,
-        sockets: Legs,
-        tcp_pressure: f64,
-    ) -> Self {
-        let each = |kib: f64| kib / f64::from(viewers);
-        let leg = |bytes: u64| each(bytes as f64 / 1024.0);
-        let (viewer_leg, node_leg) = (leg(sockets.viewers.bytes()), leg(sockets.node.bytes()));
-        let gate = peer == Peer::Gate;
-        Self {
-            name: peer.name(),
-            kind: kind.name(),
-            viewers,
-            seconds,
-            own_kib: each(own.private_dirty as f64),
-            own_goal_kib: gate.then_some(if kind == Kind::Idle { GOAL_IDLE } else { GOAL_WATCHING }),
-            resident_kib: each(own.resident as f64),
-            kernel_viewer_leg_kib: viewer_leg,
-            kernel_node_leg_kib: node_leg,
-            kernel_kib: viewer_leg + node_leg,
-            kernel_goal_kib: (gate && kind != Kind::Idle).then_some(GOAL_KERNEL),
-            own_growth_kib: own,
-            sockets,
-            tcp_pressure,
-        }
+impl Report {
+    /// What the gate's process takes for a viewer of this kind at each look, in KiB.
+    pub(crate) fn gate_kib(&self, kind: Kind) -> impl Iterator<Item = f64> {
+        let rows = self.rows.iter().filter(move |row| row.kind == kind && row.name == Peer::Gate.name());
+        rows.map(|row| row.own_kib)
     }
-}
 
-impl fmt::Display for Row {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (own, kernel) = (self.own_kib, self.kernel_kib);
-        write!(to, "after {} s: {own:.1} KiB own, {kernel:.1} KiB kernel by viewer", self.seconds)
-    }
-}
-
-impl run::Report for Report {
-    fn table(&self) -> String {
-        let mut text = format!("{}\n{}\n\n", self.machine, self.load);
+    /// All of it but the machine.
+    pub(crate) fn body(&self) -> String {
+        let mut text = format!("{}\n\n", self.load);
         text.push_str(
             "| proxy | viewers | after | own KiB | goal | resident KiB | kernel KiB | goal | to viewer + to node | \
              node connections |\n|---|---|---|---|---|---|---|---|---|---|\n",
@@ -106,7 +73,7 @@ impl run::Report for Report {
                 "| {} | {} {} | {} s | {:.1} | {} | {:.1} | {:.1} | {} | {:.1} + {:.1} | {} |",
                 row.name,
                 row.viewers,
-                row.kind,
+                row.kind.name(),
                 row.seconds,
                 row.own_kib,
                 against(row.own_kib, row.own_goal_kib),
@@ -133,6 +100,52 @@ impl run::Report for Report {
             let _ = write!(text, "\n{one}");
         }
         text
+    }
+}
+
+impl Row {
+    pub(super) fn new(
+        peer: Peer,
+        kind: Kind,
+        seconds: u64,
+        viewers: u32,
+        own: Own,
+        sockets: Legs,
+        tcp_pressure: f64,
+    ) -> Self {
+        let each = |kib: f64| kib / f64::from(viewers);
+        let leg = |bytes: u64| each(bytes as f64 / 1024.0);
+        let (viewer_leg, node_leg) = (leg(sockets.viewers.bytes()), leg(sockets.node.bytes()));
+        let gate = peer == Peer::Gate;
+        Self {
+            name: peer.name(),
+            kind,
+            viewers,
+            seconds,
+            own_kib: each(own.private_dirty as f64),
+            own_goal_kib: gate.then_some(if kind == Kind::Idle { GOAL_IDLE } else { GOAL_WATCHING }),
+            resident_kib: each(own.resident as f64),
+            kernel_viewer_leg_kib: viewer_leg,
+            kernel_node_leg_kib: node_leg,
+            kernel_kib: viewer_leg + node_leg,
+            kernel_goal_kib: (gate && kind != Kind::Idle).then_some(GOAL_KERNEL),
+            own_growth_kib: own,
+            sockets,
+            tcp_pressure,
+        }
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (own, kernel) = (self.own_kib, self.kernel_kib);
+        write!(to, "after {} s: {own:.1} KiB own, {kernel:.1} KiB kernel by viewer", self.seconds)
+    }
+}
+
+impl run::Report for Report {
+    fn table(&self) -> String {
+        format!("{}\n{}", self.machine, self.body())
     }
 
     fn is_whole(&self) -> bool {

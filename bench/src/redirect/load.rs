@@ -77,33 +77,21 @@ impl Round {
 }
 
 /// What the connections of a round share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Tally {
     connected: Cell<usize>,
-    /// Requests that are still to be sent.
-    left: Cell<u64>,
+    over: Cell<bool>,
     answers: Cell<u64>,
     bytes: Cell<u64>,
     hosts: RefCell<BTreeSet<String>>,
 }
 
-impl Tally {
-    fn new(requests: u64) -> Rc<Self> {
-        Rc::new(Self {
-            connected: Cell::new(0),
-            left: Cell::new(requests),
-            answers: Cell::new(0),
-            bytes: Cell::new(0),
-            hosts: RefCell::default(),
-        })
-    }
-
-    /// Whether another request is to be sent.
-    fn take(&self) -> bool {
-        let left = self.left.get();
-        self.left.set(left.saturating_sub(1));
-        left > 0
-    }
+/// Which requests a connection sends.
+#[derive(Clone, Copy, Debug)]
+struct Turns {
+    next: usize,
+    step: usize,
+    left: u64,
 }
 
 /// Drives the server for one round.
@@ -112,9 +100,11 @@ impl Tally {
 /// The first answer that is not a redirect, a connection that broke, or an answer that did not come.
 pub(crate) async fn round(server: &Server, requests: &Rc<Requests>, shape: Shape) -> Result<Round, Failure> {
     let idle = idle(server, shape.idle).await?;
-    let tally = Tally::new(u64::MAX);
-    let viewers = LocalSet::new();
-    let tasks = spawned(&viewers, server.address, requests, shape.connections, &tally);
+    let (tally, viewers) = (Rc::new(Tally::default()), LocalSet::new());
+    // Each begins somewhere else and goes on until the round is over.
+    let turns =
+        |index: usize| Turns { next: index * requests.count() / shape.connections, step: 1, left: u64::MAX };
+    let tasks = spawned(&viewers, server.address, requests, shape.connections, &tally, turns);
     let measured = viewers.run_until(async {
         let begun = Instant::now();
         while tally.connected.get() < shape.connections && begun.elapsed() < CONNECT_TIME {
@@ -125,11 +115,11 @@ pub(crate) async fn round(server: &Server, requests: &Rc<Requests>, shape: Shape
         let (before, answers_before, begun) = (server.used()?, tally.answers.get(), Instant::now());
         sleep(shape.measured).await;
         let (after, answers, took) = (server.used()?, tally.answers.get(), begun.elapsed());
-        tally.left.set(0);
+        tally.over.set(true);
         Ok::<_, Failure>((after.since(&before), answers - answers_before, took, connected))
     });
     let (used_ns, answers, took, connected) = measured.await?;
-    ended(&viewers, tasks, server).await?;
+    ended(&viewers, tasks).await.map_err(|complaint| server.misbehaved(&complaint))?;
     if connected < shape.connections {
         let wanted = shape.connections;
         return Err(
@@ -144,7 +134,7 @@ pub(crate) async fn round(server: &Server, requests: &Rc<Requests>, shape: Shape
     Ok(Round { answers, answers_in_all, used_ns, took, idle, answer_bytes, hosts: tally.hosts.take() })
 }
 
-/// Sends so many requests, from the first one on, over so many connections.
+/// Sends so many requests, each once from the first one on, over so many connections.
 ///
 /// # Errors
 /// As [`round`].
@@ -154,17 +144,31 @@ pub(crate) async fn exactly(
     connections: usize,
     count: u64,
 ) -> Result<(), Failure> {
-    let (tally, viewers) = (Tally::new(count), LocalSet::new());
-    let mut tasks = spawned(&viewers, server.address, requests, connections, &tally);
+    let sent = sent(server.address, requests, connections, count).await;
+    sent.map_err(|complaint| server.misbehaved(&complaint))
+}
+
+async fn sent(
+    address: SocketAddr,
+    requests: &Rc<Requests>,
+    connections: usize,
+    count: u64,
+) -> Result<(), String> {
+    let (tally, viewers) = (Rc::new(Tally::default()), LocalSet::new());
+    let turns = |index: usize| {
+        let left = (count.saturating_sub(index as u64)).div_ceil(connections as u64);
+        Turns { next: index, step: connections, left }
+    };
+    let mut tasks = spawned(&viewers, address, requests, connections, &tally, turns);
     // How long they take altogether is the caller's business; that they do not stop is checked here.
     let mut answers = 0;
     while viewers.run_until(timeout(ANSWER_TIME, finished(&mut tasks))).await.is_err() {
         if tally.answers.get() == answers {
-            return Err(server.misbehaved(&format!("left requests without an answer for {ANSWER_TIME:?}")));
+            return Err(format!("left requests without an answer for {ANSWER_TIME:?}"));
         }
         answers = tally.answers.get();
     }
-    ended(&viewers, tasks, server).await
+    ended(&viewers, tasks).await
 }
 
 async fn finished(tasks: &mut [JoinHandle<Result<(), String>>]) {
@@ -189,21 +193,17 @@ fn spawned(
     requests: &Rc<Requests>,
     connections: usize,
     tally: &Rc<Tally>,
+    turns: impl Fn(usize) -> Turns,
 ) -> Vec<JoinHandle<Result<(), String>>> {
     let spawn = |index: usize| {
-        let first = index * requests.count() / connections;
         let wait = CONNECT_EVERY.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
-        viewers.spawn_local(viewer(address, Rc::clone(requests), first, wait, Rc::clone(tally)))
+        viewers.spawn_local(viewer(address, Rc::clone(requests), turns(index), wait, Rc::clone(tally)))
     };
     (0..connections).map(spawn).collect()
 }
 
 /// Waits for all viewers, who have been told to end.
-async fn ended(
-    viewers: &LocalSet,
-    tasks: Vec<JoinHandle<Result<(), String>>>,
-    server: &Server,
-) -> Result<(), Failure> {
+async fn ended(viewers: &LocalSet, tasks: Vec<JoinHandle<Result<(), String>>>) -> Result<(), String> {
     for task in tasks {
         let complaint = match viewers.run_until(timeout(ANSWER_TIME, task)).await {
             Ok(Ok(Ok(()))) => continue,
@@ -211,7 +211,7 @@ async fn ended(
             Ok(Err(panic)) => panic.to_string(),
             Err(_) => format!("left a request without an answer for {ANSWER_TIME:?}"),
         };
-        return Err(server.misbehaved(&complaint));
+        return Err(complaint);
     }
     Ok(())
 }
@@ -220,17 +220,16 @@ async fn ended(
 async fn viewer(
     address: SocketAddr,
     requests: Rc<Requests>,
-    first: usize,
+    mut turns: Turns,
     wait: Duration,
     tally: Rc<Tally>,
 ) -> Result<(), String> {
     sleep(wait).await;
     let mut connection = Connection::open(address).await?;
     tally.connected.set(tally.connected.get() + 1);
-    let mut turn = first;
-    while tally.take() {
-        let answer = connection.ask(requests.at(turn)).await?;
-        turn += 1;
+    while turns.left > 0 && !tally.over.get() {
+        let answer = connection.ask(requests.at(turns.next)).await?;
+        (turns.next, turns.left) = (turns.next + turns.step, turns.left - 1);
         let count = tally.answers.get() + 1;
         if count % LOOK_CLOSELY_EVERY == 1 {
             let host = host(answer).ok_or_else(|| format!("redirected nowhere: {}", text(answer)))?;
@@ -313,6 +312,7 @@ pub(crate) fn host(answer: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::requests::drawn;
     use super::*;
     use crate::stub;
 
@@ -360,6 +360,27 @@ mod tests {
         check("empty", Ok(41)).await;
         check("unknown length", Err("no length")).await;
         check("404", Err("otherwise")).await;
+    }
+
+    #[tokio::test]
+    async fn every_request_is_sent_once() {
+        let (told, asked) = std::sync::mpsc::channel();
+        let address = stub::start(move |head, to| {
+            // The test reads for as long as anybody asks.
+            let _ = told.send(String::from_utf8_lossy(head).into_owned());
+            let link = "https://n.example/f?X-Amz-Signature=0";
+            to.extend_from_slice(
+                format!("HTTP/1.1 302 Found\r\nLocation: {link}\r\nContent-Length: 0\r\n\r\n").as_bytes(),
+            );
+        });
+        let requests = Rc::new(Requests::of(&drawn(&["192.0.2.1".parse().unwrap()], 1_000_000, 103)));
+        sent(address.unwrap(), &requests, 7, 103).await.unwrap();
+        let mut asked: Vec<String> = asked.try_iter().collect();
+        let mut expected: Vec<_> =
+            (0..103).map(|turn| String::from_utf8_lossy(requests.at(turn)).into_owned()).collect();
+        asked.sort();
+        expected.sort();
+        assert_eq!(asked, expected);
     }
 
     #[test]

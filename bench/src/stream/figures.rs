@@ -14,8 +14,8 @@ use crate::run;
 
 /// Everything about one proxy under one shape of load.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
-    shape: &'static str,
+pub(crate) struct Row {
+    shape: Shape,
     name: &'static str,
     /// Processor seconds by GiB.
     cpu_s_per_gib: Spread,
@@ -30,33 +30,31 @@ pub(super) struct Row {
 
 /// A whole run.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) machine: String,
     pub(super) load: String,
     pub(super) rows: Vec<Row>,
-    pub(super) unmeasured: Vec<Unmeasured>,
+    pub(crate) unmeasured: Vec<Unmeasured>,
 }
 
-impl Row {
-    /// From the rounds of one proxy and those of the yardstick in the same turns.
-    pub(super) fn new(shape: Shape, peer: Peer, rounds: &[Round], yardstick: &[Round]) -> Self {
-        let ratios = rounds.iter().zip(yardstick);
-        Self {
-            shape: shape.name(),
-            name: peer.name(),
-            cpu_s_per_gib: Spread::of(rounds.iter().map(Round::cpu_s_per_gib)),
-            ratio: Spread::of(ratios.map(|(round, other)| round.cpu_s_per_gib() / other.cpu_s_per_gib())),
-            mib_per_s: Spread::of(rounds.iter().map(Round::mib_per_s)),
-            busy: Spread::of(rounds.iter().map(Round::busy)),
-            bytes: rounds.iter().map(|round| round.bytes).sum(),
-            cpu_s_per_gib_by_round: rounds.iter().map(Round::cpu_s_per_gib).collect(),
-        }
+impl Report {
+    /// The gate's processor seconds by GiB under this shape.
+    pub(crate) fn gate_cost(&self, shape: Shape) -> Option<Spread> {
+        self.of_gate(shape).map(|row| row.cpu_s_per_gib)
     }
-}
 
-impl run::Report for Report {
-    fn table(&self) -> String {
-        let mut text = format!("{}\n{}\n\n", self.machine, self.load);
+    /// The gate's ratio under this shape.
+    pub(crate) fn gate(&self, shape: Shape) -> Option<Spread> {
+        self.of_gate(shape).map(|row| row.ratio)
+    }
+
+    fn of_gate(&self, shape: Shape) -> Option<&Row> {
+        self.rows.iter().find(|row| row.shape == shape && row.name == Peer::Gate.name())
+    }
+
+    /// All of it but the machine.
+    pub(crate) fn body(&self) -> String {
+        let mut text = format!("{}\n\n", self.load);
         text.push_str("| load | proxy | CPU s per GiB | times tuned nginx | MiB/s | core in use | GiB |\n");
         text.push_str("|---|---|---|---|---|---|---|\n");
         for row in &self.rows {
@@ -64,7 +62,7 @@ impl run::Report for Report {
             let _ = writeln!(
                 text,
                 "| {} | {} | {:.3} | {:.2} | {:.0} | {:.0} % | {:.1} |",
-                row.shape,
+                row.shape.name(),
                 row.name,
                 row.cpu_s_per_gib,
                 row.ratio,
@@ -78,6 +76,29 @@ impl run::Report for Report {
             let _ = write!(text, "\n{one}");
         }
         text
+    }
+}
+
+impl Row {
+    /// From the rounds of one proxy and those of the yardstick in the same turns.
+    pub(super) fn new(shape: Shape, peer: Peer, rounds: &[Round], yardstick: &[Round]) -> Self {
+        let ratios = rounds.iter().zip(yardstick);
+        Self {
+            shape,
+            name: peer.name(),
+            cpu_s_per_gib: Spread::of(rounds.iter().map(Round::cpu_s_per_gib)),
+            ratio: Spread::of(ratios.map(|(round, other)| round.cpu_s_per_gib() / other.cpu_s_per_gib())),
+            mib_per_s: Spread::of(rounds.iter().map(Round::mib_per_s)),
+            busy: Spread::of(rounds.iter().map(Round::busy)),
+            bytes: rounds.iter().map(|round| round.bytes).sum(),
+            cpu_s_per_gib_by_round: rounds.iter().map(Round::cpu_s_per_gib).collect(),
+        }
+    }
+}
+
+impl run::Report for Report {
+    fn table(&self) -> String {
+        format!("{}\n{}", self.machine, self.body())
     }
 
     fn is_whole(&self) -> bool {
