@@ -98,7 +98,9 @@ pub(crate) fn run(args: &Args) -> Result<Told, Failure> {
     } else if !missing.is_empty() {
         let names: Vec<_> = missing.iter().map(|need| need.name()).collect();
         say(&format!("missing: {}; with --install, or by hand:", names.join(", ")));
-        needs::commands(&missing).iter().for_each(|command| say(&format!("    {command}")));
+        for command in needs::commands(&missing) {
+            say(&format!("    {command}"));
+        }
     }
     let cores = Cores::take()?;
     args.common.tell(async {
@@ -110,7 +112,7 @@ pub(crate) fn run(args: &Args) -> Result<Told, Failure> {
 }
 
 async fn measured(args: &Args, place: &Place, cores: Cores) -> Result<Results, Failure> {
-    let (begun, began, before) = (Instant::now(), now(), (Use::so_far()?, machine::load()?));
+    let (start, began, before) = (Instant::now(), now(), (Use::so_far()?, machine::load()?));
     let machine = Machine::look(place)?;
     let redirects = args.chapters.iter().any(|name| !matches!(name, Name::Stream | Name::Memory));
     let servers = redirects.then(|| Servers::prepare(place, cores.measured, args.city.as_deref(), VIEWERS));
@@ -130,11 +132,11 @@ async fn measured(args: &Args, place: &Place, cores: Cores) -> Result<Results, F
     let file = args.out.clone().or_else(|| PathBuf::from("bench").is_dir().then(|| PathBuf::from(RESULTS)));
     Ok(Results {
         began,
-        took_s: begun.elapsed().as_secs(),
+        took_s: start.elapsed().as_secs(),
         command: command(std::env::args()),
         is_smoke: args.quick,
         machine,
-        company: Company::between(before, after, begun.elapsed().as_secs_f64()),
+        company: Company::between(before, after, start.elapsed().as_secs_f64()),
         chapters,
         left_out,
         file: file.map(|file| file.display().to_string()),

@@ -29,7 +29,8 @@ const TIMES_FIVE: f64 = 1.2;
 const NODES: usize = 1000;
 /// Films and pairs: so few that all nodes near a viewer have been asked about its film before the clock runs.
 const FILMS: u64 = 2000;
-const PAIRS: usize = 20_000;
+const PAIRS: u64 = 50_000;
+const PAIRS_QUICK: u64 = 20_000;
 
 const TEXT: &str = "\
 The same gate before 5 and before 1,000 nodes. A thousand nodes are probed a thousand times a second (two probes every 2 s
@@ -52,7 +53,8 @@ pub(super) async fn measured(
     left_out: &mut Vec<String>,
 ) -> Result<Chapter, Failure> {
     let servers = context.servers()?;
-    let pairs = drawn(&servers.viewers, FILMS, PAIRS);
+    let count = usize::try_from(context.or_quick(PAIRS, PAIRS_QUICK)).unwrap_or(usize::MAX);
+    let pairs = drawn(&servers.viewers, FILMS, count);
     say("starting: gate, 5 nodes");
     let small = Rc::new(servers.gate("gate-5", &USUAL, &[]).await?.0);
     say("starting: gate, 1,000 nodes");

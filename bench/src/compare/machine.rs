@@ -86,8 +86,8 @@ impl Machine {
         let versions: Vec<_> =
             self.versions.iter().map(|(name, version)| format!("- {name}: {version}\n")).collect();
         format!(
-            "- {}, {:.0} GiB of memory\n- the gate was built by {}\n{}",
-            self.about,
+            "- machine: {}, {:.0} GiB of memory\n- the gate was built by {}\n{}",
+            self.about.trim_start_matches("Machine: "),
             self.memory_gib,
             self.rustc,
             versions.concat()
@@ -105,9 +105,9 @@ fn version(program: &str, arguments: &[&str]) -> String {
     shortened(line.unwrap_or("unknown"))
 }
 
-/// Without the path of the program in front, and without a link at the end.
+/// Without the program's name in front, and without a link at the end.
 fn shortened(line: &str) -> String {
-    let line = line.split_once("  version: ").map_or(line, |(_, version)| version);
+    let line = line.split_once("version").map_or(line, |(_, version)| version.trim_start_matches([':', ' ']));
     line.split(" - http").next().unwrap_or(line).to_owned()
 }
 
@@ -133,7 +133,9 @@ fn compiler_in(bytes: &[u8]) -> Option<String> {
     // The section of comments lies behind everything that is loaded.
     let at = bytes.windows(WORDS.len()).rposition(|window| window == WORDS)?;
     let text: Vec<u8> = bytes[at..].iter().copied().take(80).take_while(|byte| *byte != 0).collect();
-    String::from_utf8(text).ok().map(|text| text.replace("rustc version", "rustc"))
+    let text = String::from_utf8(text).ok()?.replace("rustc version", "rustc");
+    let end = text.find(')').map_or(text.len(), |end| end + 1);
+    Some(text[..end].to_owned())
 }
 
 impl Use {
@@ -206,11 +208,9 @@ mod tests {
     #[test]
     fn versions_are_cut_to_what_matters() {
         let check = |line: &str, expected: &str| assert_eq!(shortened(line), expected);
-        check("nginx version: nginx/1.22.1", "nginx version: nginx/1.22.1");
-        check(
-            "HAProxy version 2.6.12-1 2026/10/17 - https://haproxy.org/",
-            "HAProxy version 2.6.12-1 2026/10/17",
-        );
+        check("nginx version: nginx/1.22.1", "nginx/1.22.1");
+        check("HAProxy version 2.6.12-1 2026/10/17 - https://haproxy.org/", "2.6.12-1 2026/10/17");
+        check("watchgate 0.1.0", "watchgate 0.1.0");
         check(
             "/opt/x/envoy  version: 9e5/1.40.0/Clean/RELEASE/BoringSSL",
             "9e5/1.40.0/Clean/RELEASE/BoringSSL",
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn the_compiler_names_itself() {
         let bytes =
-            b"\x7fELF rustc version is\0...\0GCC: 12\0rustc version 1.95.0 (59807616e 2026-04-14)\0.text";
+            b"\x7fELF rustc version is\0...\0GCC: 12\0rustc version 1.95.0 (59807616e 2026-04-14))\0.text";
         assert_eq!(compiler_in(bytes).as_deref(), Some("rustc 1.95.0 (59807616e 2026-04-14)"));
         assert_eq!(compiler_in(b"nothing"), None);
     }

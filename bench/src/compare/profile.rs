@@ -19,8 +19,8 @@ use crate::{Failure, say};
 const SAMPLES_PER_S: &str = "1999";
 /// Groups below this share are told together.
 const SMALL: f64 = 0.01;
-/// The kernel's image, as perf calls it.
-const KERNEL: &str = "[kernel.kallsyms]";
+/// Code that is in no file, as perf calls it.
+const NAMELESS: [&str; 3] = ["[unknown]", "[heap]", "[stack]"];
 
 /// Samples of one server under one load.
 #[derive(Clone, Debug, Serialize)]
@@ -36,7 +36,7 @@ pub(crate) struct Profile {
 /// Records for so long while `load` runs. The load should last a little longer.
 ///
 /// # Errors
-/// There is no perf, it may not look, or it saw nothing; or as the load. `Ok(None)` is never returned for these.
+/// There is no perf, it may not look, or it saw nothing; or as the load.
 pub(crate) async fn record(
     place: &Place,
     server: &Server,
@@ -115,8 +115,9 @@ fn group(symbol: &str, object: &str) -> String {
         "realloc",
         "__rust_",
     ];
-    if object == KERNEL || object.starts_with("[vdso") || object.ends_with(".ko") {
-        return "kernel: sockets, system calls, scheduling".to_owned();
+    // The kernel's image, its modules, and what it maps into processes; code without a file has a name like these.
+    if object.starts_with('[') && !NAMELESS.contains(&object) {
+        return format!("kernel: {}", kernel(symbol));
     }
     if MEMORY.iter().any(|start| symbol.starts_with(start)) || symbol.contains("alloc::alloc::") {
         return "memory: copies, allocation".to_owned();
@@ -133,6 +134,49 @@ fn group(symbol: &str, object: &str) -> String {
         None if symbol.contains("::") => "Rust's standard library".to_owned(),
         None => "C library and the rest".to_owned(),
     }
+}
+
+/// What a function of the kernel is for, by the words in its name; the first that fits.
+fn kernel(symbol: &str) -> &'static str {
+    const WORDS: [(&str, &[&str]); 5] = [
+        ("copies", &["copy", "memcpy", "memmove", "rep_movs", "csum"]),
+        (
+            "system calls",
+            &["syscall", "SYSCALL", "entry_", "fdget", "fput", "sockfd", "vfs_", "ksys_", "x64_sys"],
+        ),
+        ("memory", &["kmem", "slab", "kfree", "kmalloc", "page", "folio", "alloc", "charge"]),
+        (
+            "network",
+            &[
+                "tcp", "ip_", "skb", "sk_", "sock", "net", "inet", "nf_", "xmit", "dst_", "softirq",
+                "backlog", "loopback",
+            ],
+        ),
+        (
+            "waiting, waking, scheduling",
+            &[
+                "sched",
+                "wake",
+                "finish_task",
+                "task",
+                "ep_",
+                "epoll",
+                "futex",
+                "timer",
+                "tick",
+                "queue",
+                "switch",
+                "idle",
+                "rcu",
+                "spin",
+                "clock",
+                "tsc",
+                "poll",
+            ],
+        ),
+    ];
+    let fits = |words: &[&str]| words.iter().any(|word| symbol.contains(word));
+    WORDS.iter().find(|(_, words)| fits(words)).map_or("the rest", |(name, _)| name)
 }
 
 /// The crates that a name mentions, each with the module that follows, in order: `<T as a::b::C>::d` has `a` with `b`.
@@ -188,7 +232,15 @@ mod tests {
             let (symbol, object) = parsed(line).unwrap();
             assert_eq!(group(symbol, object), expected, "{line}");
         };
-        check(" ffffffff8202afa7 tcp_ack ([kernel.kallsyms])", "kernel: sockets, system calls, scheduling");
+        check(" ffffffff8202afa7 tcp_ack ([kernel.kallsyms])", "kernel: network");
+        check(" ffffffff8202afa7 _copy_to_iter ([kernel.kallsyms])", "kernel: copies");
+        check(" ffffffff8202afa7 do_syscall_64 ([kernel.kallsyms])", "kernel: system calls");
+        check(
+            " ffffffff8202afa7 finish_task_switch.isra.0 ([kernel.kallsyms])",
+            "kernel: waiting, waking, scheduling",
+        );
+        check(" ffffffff8202afa7 skb_page_frag_refill ([kernel.kallsyms])", "kernel: memory");
+        check(" ffffffff8202afa7 something_else ([kernel.kallsyms])", "kernel: the rest");
         check("  55 _mi_page_retire (/bin/watchgate)", "memory: copies, allocation");
         check("  7f __memmove_avx512_unaligned_erms (/usr/lib/libc.so.6)", "memory: copies, allocation");
         check("  55 watchgate::decide::rank::rank (/bin/watchgate)", "gate: decide");
@@ -203,6 +255,8 @@ mod tests {
         check("  55 maxminddb::reader::Reader<S>::lookup (/b)", "gate: geoip");
         check("  55 pthread_mutex_lock (/usr/lib/libc.so.6)", "C library and the rest");
         check("  55 [unknown] (/usr/sbin/nginx)", "C library and the rest");
+        check("  55 [unknown] ([unknown])", "C library and the rest");
+        check("  55 nf_hook_slow ([nf_tables])", "kernel: network");
     }
 
     #[test]

@@ -49,6 +49,14 @@ libcrypto through LuaJIT's FFI, with the day's key kept and one SHA-256 and one 
 `hmac` converters, the day's key kept. Envoy's geoip filter tells no coordinates, and nothing in it signs.
 ";
 
+/// Everybody who is measured, and who is not.
+struct LineUp {
+    runners: Vec<Runner>,
+    /// What each does not do.
+    undone: HashMap<String, &'static str>,
+    unmeasured: Vec<Unmeasured>,
+}
+
 /// Measures.
 ///
 /// # Errors
@@ -62,21 +70,57 @@ pub(super) async fn measured(
     let films = context.or_quick(FILMS, FILMS / 10);
     let pairs = drawn(&servers.viewers, films, PAIRS);
     let requests = Rc::new(Requests::of(&pairs));
+    let LineUp { mut runners, undone, mut unmeasured } = started(context, &pairs, &requests).await?;
+    // A gate that asks who holds a film has to ask for all of them once.
+    let (gate, connections) = (&runners[GATE].server, context.shape().connections);
+    load::exactly(gate, &requests, connections, requests.count() as u64).await?;
+    warm_up(&mut runners, 1).await?;
+    let rounds = context.or_quick(9, 2);
+    turns(&mut runners, rounds).await?;
+    unmeasured.extend(Unmeasured::of(&runners));
+    let counted = match instructions::counted(context).await {
+        Ok((counted, uncounted)) => {
+            unmeasured.extend(uncounted);
+            counted
+        }
+        Err(failure) => {
+            left_out.push(format!("instructions per redirect: {failure}"));
+            Vec::new()
+        }
+    };
+    let goals = goals(&runners);
+    let is_missed = goals.iter().any(Goal::is_missed);
+    let profiles = if is_missed { profiles(context, &runners, left_out).await } else { Vec::new() };
+    let text = format!(
+        "{TEXT}\n{}; {films} films, {} viewers, {rounds} rounds of {} s for each, {connections} connections.\n\n{}\n{}",
+        servers.about,
+        servers.viewers.len(),
+        context.shape().measured.as_secs(),
+        rendered(&runners, &undone),
+        instructions::rendered(&counted),
+    );
+    let figures = json!({ "servers": figures::Row::of(&runners), "instructions": counted });
+    Ok(Chapter { title, goals, profiles, figures, unmeasured, text })
+}
+
+/// Starts everybody, and has the links of those who sign proved.
+async fn started(context: &Context<'_>, pairs: &[Pair], requests: &Rc<Requests>) -> Result<LineUp, Failure> {
+    let servers = context.servers()?;
     let runner = |name: &str, server: Server, lines| {
-        Runner::new(name, &Rc::new(server), &requests, context.shape(), lines)
+        Runner::new(name, &Rc::new(server), requests, context.shape(), lines)
     };
     let bare = servers.bare("bare", &[], &[]).await?;
     let (gate, _) = servers.gate("gate", &USUAL, &[]).await?;
-    let verifier = Verifier::start(context.place, context.cores.load, &pairs).await?;
+    let verifier = Verifier::start(context.place, context.cores.load, pairs).await?;
     verifier.prove(&gate).await?;
     let wanted = destinations(&gate, &pairs[..COMPARED]).await?;
-    let mut runners =
-        vec![runner("bare Pingora, `302`", bare, Lines::None), runner("gate, 5 nodes", gate, Lines::Written)];
-    let mut unmeasured = Vec::new();
+    let (bare_name, gate_name) = ("bare Pingora, `302`", "gate, 5 nodes");
     let mut undone = HashMap::from([
-        (runners[BARE].name.clone(), "the work of the gate, and no access line"),
-        (runners[GATE].name.clone(), "-"),
+        (bare_name.to_owned(), "the work of the gate; no access line"),
+        (gate_name.to_owned(), "-"),
     ]);
+    let mut runners = vec![runner(bare_name, bare, Lines::None), runner(gate_name, gate, Lines::Written)];
+    let mut unmeasured = Vec::new();
     for rival in Rival::ALL {
         if let Some(why) = rival.missing() {
             unmeasured.push(Unmeasured::skipped(rival.name(), why));
@@ -99,38 +143,7 @@ pub(super) async fn measured(
             Err(failure) => unmeasured.push(Unmeasured::failed(rival.name(), failure.to_string())),
         }
     }
-    drop(verifier);
-    // A gate that asks who holds a film has to ask for all of them once.
-    load::exactly(&runners[GATE].server, &requests, context.shape().connections, requests.count() as u64)
-        .await?;
-    warm_up(&mut runners, 1).await?;
-    turns(&mut runners, context.or_quick(9, 2)).await?;
-    unmeasured.extend(Unmeasured::of(&runners));
-    let (counted, uncounted) = match instructions::counted(context).await {
-        Ok(counted) => counted,
-        Err(failure) => {
-            left_out.push(format!("instructions per redirect: {failure}"));
-            Default::default()
-        }
-    };
-    unmeasured.extend(uncounted);
-    let goals = goals(&runners);
-    let profiles = if goals.iter().any(Goal::is_missed) {
-        profiles(context, &runners, left_out).await
-    } else {
-        Vec::new()
-    };
-    let text = format!(
-        "{TEXT}\n{}; {films} films, {} viewers, {} rounds of {} s for each, 32 connections.\n\n{}\n{}",
-        servers.about,
-        servers.viewers.len(),
-        context.or_quick(9, 2),
-        context.shape().measured.as_secs(),
-        rendered(&runners, &undone),
-        instructions::rendered(&counted),
-    );
-    let figures = json!({ "servers": figures::Row::of(&runners), "instructions": counted });
-    Ok(Chapter { title, goals, profiles, figures, unmeasured, text })
+    Ok(LineUp { runners, undone, unmeasured })
 }
 
 /// Whether viewers are sent where the gate sends them.
@@ -195,7 +208,7 @@ fn rendered(runners: &[Runner], undone: &HashMap<String, &'static str>) -> Strin
             runner.name.clone(),
             format!("{:.2}", Spread::of(runner.rounds.iter().map(Round::cpu_us))),
             format!("{:.2}", ratio(&runner.rounds, &bare.rounds, Round::cpu_us)),
-            if gate.fault.is_none() { format!("{:.2}", to_gate) } else { "-".to_owned() },
+            if gate.fault.is_none() { format!("{to_gate:.2}") } else { "-".to_owned() },
             format!("{:.0} %", busy * 100.0),
             undone.get(&runner.name).copied().unwrap_or_default().to_owned(),
         ]

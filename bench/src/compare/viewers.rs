@@ -41,13 +41,13 @@ proxy. A delay is that of 5,000 requests a second, spread over all connections b
 from the moment when a request was due; it holds the load generator's own delay, and the machine's.
 ";
 
-/// Delays of the gate at one size, in milliseconds.
+/// Delays of the gate at one size.
 #[derive(Clone, Copy, Debug)]
 struct Delay {
-    p50_ms: f64,
-    p99_ms: f64,
+    p50: Duration,
+    p99: Duration,
     /// How late requests were sent, which is the load generator's part.
-    late_p99_ms: f64,
+    late_p99: Duration,
 }
 
 /// Measures.
@@ -104,10 +104,14 @@ pub(super) async fn measured(
         .collect();
     let delays = sizes.iter().zip(&delays).filter_map(|(size, delay)| Some((size, (*delay)?)));
     let delays: Vec<_> = delays
-        .map(|(size, it)| json!({ "connections": size, "p50_ms": it.p50_ms, "p99_ms": it.p99_ms, "late_p99_ms": it.late_p99_ms }))
+        .map(|(size, it)| json!({ "connections": size, "p50_ms": ms(it.p50), "p99_ms": ms(it.p99), "late_p99_ms": ms(it.late_p99) }))
         .collect();
     let figures = json!({ "cost": figures, "delays": delays });
     Ok(Chapter { title, goals: Vec::new(), profiles: Vec::new(), figures, unmeasured, text })
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 /// How many viewers at once, as far as the table of open files goes.
@@ -152,7 +156,9 @@ async fn delay(gate: &Server, connections: usize, pairs: Vec<Pair>) -> Result<De
     if tally.statuses().keys().any(|status| *status != 302) {
         return Err(gate.misbehaved(&format!("answered otherwise than with 302: {:?}", tally.statuses())));
     }
-    Ok(Delay { p50_ms: tally.took_ms(0.5), p99_ms: tally.took_ms(0.99), late_p99_ms: tally.late_ms(0.99) })
+    let time = |ms: f64| Duration::from_secs_f64(ms / 1e3);
+    let (p50, p99) = (time(tally.took_ms(0.5)), time(tally.took_ms(0.99)));
+    Ok(Delay { p50, p99, late_p99: time(tally.late_ms(0.99)) })
 }
 
 fn rendered(runners: &[Runner], sizes: &[usize], delays: &[Option<Delay>]) -> String {
@@ -164,7 +170,7 @@ fn rendered(runners: &[Runner], sizes: &[usize], delays: &[Option<Delay>]) -> St
         }
         let cpu = |runner: &Runner| format!("{:.2}", Spread::of(runner.rounds.iter().map(Round::cpu_us)));
         let delays = match delay {
-            Some(it) => [it.p50_ms, it.p99_ms, it.late_p99_ms].map(|ms| format!("{ms:.2}")),
+            Some(it) => [it.p50, it.p99, it.late_p99].map(|time| format!("{:.2}", ms(time))),
             None => ["-"; 3].map(str::to_owned),
         };
         let cells = [
