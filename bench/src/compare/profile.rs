@@ -138,44 +138,17 @@ fn group(symbol: &str, object: &str) -> String {
 
 /// What a function of the kernel is for, by the words in its name; the first that fits.
 fn kernel(symbol: &str) -> &'static str {
-    const WORDS: [(&str, &[&str]); 5] = [
-        ("copies", &["copy", "memcpy", "memmove", "rep_movs", "csum"]),
-        (
-            "system calls",
-            &["syscall", "SYSCALL", "entry_", "fdget", "fput", "sockfd", "vfs_", "ksys_", "x64_sys"],
-        ),
-        ("memory", &["kmem", "slab", "kfree", "kmalloc", "page", "folio", "alloc", "charge"]),
-        (
-            "network",
-            &[
-                "tcp", "ip_", "skb", "sk_", "sock", "net", "inet", "nf_", "xmit", "dst_", "softirq",
-                "backlog", "loopback",
-            ],
-        ),
+    const WORDS: [(&str, &str); 5] = [
+        ("copies", "copy memcpy memmove rep_movs csum"),
+        ("system calls", "syscall SYSCALL entry_ fdget fput sockfd vfs_ ksys_ x64_sys"),
+        ("memory", "kmem slab kfree kmalloc page folio alloc charge"),
+        ("network", "tcp ip_ skb _sk_ sk_stream sk_wait sock net nf_ xmit dst_ softirq backlog loopback"),
         (
             "waiting, waking, scheduling",
-            &[
-                "sched",
-                "wake",
-                "finish_task",
-                "task",
-                "ep_",
-                "epoll",
-                "futex",
-                "timer",
-                "tick",
-                "queue",
-                "switch",
-                "idle",
-                "rcu",
-                "spin",
-                "clock",
-                "tsc",
-                "poll",
-            ],
+            "sched wake task ep_ poll futex timer tick queue switch idle rcu spin clock tsc",
         ),
     ];
-    let fits = |words: &[&str]| words.iter().any(|word| symbol.contains(word));
+    let fits = |words: &str| words.split(' ').any(|word| symbol.contains(word));
     WORDS.iter().find(|(_, words)| fits(words)).map_or("the rest", |(name, _)| name)
 }
 
