@@ -3,6 +3,7 @@
 //! Chapters ask one question each and share what they need. One that fails does not take the others along. Absent on
 //! purpose: measurements of its own kind; what a chapter measures, `redirect`, `stream` and `memory` know how to.
 
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -87,11 +88,23 @@ pub(crate) struct Context<'a> {
     servers: Option<Servers<'a>>,
 }
 
+impl Args {
+    /// Where the report goes; `None`: to stdout.
+    fn report(&self) -> Option<PathBuf> {
+        self.out.clone().or_else(|| PathBuf::from("bench").is_dir().then(|| PathBuf::from(RESULTS)))
+    }
+}
+
 /// Measures and reports.
 ///
 /// # Errors
 /// [`Failure`]: nothing could be measured, or the report not be written.
 pub(crate) fn run(args: &Args) -> Result<Told, Failure> {
+    for file in [args.report().as_ref(), args.save.as_ref()].into_iter().flatten() {
+        // Better known now than after half an hour.
+        let opened = OpenOptions::new().create(true).append(true).open(file);
+        opened.map_err(Failure::during(file.display().to_string()))?;
+    }
     let missing = needs::missing(args.chapters.iter().flat_map(|name| name.needs()));
     if args.install {
         needs::install(&missing)?;
@@ -129,7 +142,6 @@ async fn measured(args: &Args, place: &Place, cores: Cores) -> Result<Results, F
     let missing = needs::missing(args.chapters.iter().flat_map(|name| name.needs()));
     left_out.extend(missing.into_iter().filter_map(|need| need.found().err()));
     let after = (Use::so_far()?, machine::load()?);
-    let file = args.out.clone().or_else(|| PathBuf::from("bench").is_dir().then(|| PathBuf::from(RESULTS)));
     Ok(Results {
         began,
         took_s: start.elapsed().as_secs(),
@@ -139,7 +151,7 @@ async fn measured(args: &Args, place: &Place, cores: Cores) -> Result<Results, F
         company: Company::between(before, after, start.elapsed().as_secs_f64()),
         chapters,
         left_out,
-        file: file.map(|file| file.display().to_string()),
+        file: args.report().map(|file| file.display().to_string()),
     })
 }
 
@@ -237,13 +249,16 @@ impl Context<'_> {
 impl Chapter {
     /// One without figures.
     fn failed(title: &'static str, failure: &Failure) -> Self {
-        say(&format!("FAILED: {title}: {failure}"));
+        say(&format!("without figures: {title}: {failure}"));
         Self {
             title,
             goals: Vec::new(),
             profiles: Vec::new(),
             figures: serde_json::Value::Null,
-            unmeasured: vec![Unmeasured::failed("the whole chapter", failure.to_string())],
+            unmeasured: vec![match failure {
+                Failure::NotHere(_) => Unmeasured::skipped("the whole chapter", failure.to_string()),
+                _ => Unmeasured::failed("the whole chapter", failure.to_string()),
+            }],
             text: String::new(),
         }
     }

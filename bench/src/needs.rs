@@ -93,7 +93,13 @@ pub(crate) fn missing(needs: impl IntoIterator<Item = Need>) -> Vec<Need> {
 
 /// The command lines that install these.
 pub(crate) fn commands(needs: &[Need]) -> Vec<String> {
-    lines(needs).into_iter().map(|line| line.join(" ")).collect()
+    let home = std::env::var("HOME").ok().filter(|home| !home.is_empty());
+    // Where somebody lives is not for reports.
+    let shown = |line: String| match &home {
+        Some(home) => line.replace(&format!(" {home}/"), " ~/"),
+        None => line,
+    };
+    lines(needs).into_iter().map(|line| shown(line.join(" "))).collect()
 }
 
 fn lines(needs: &[Need]) -> Vec<Vec<String>> {

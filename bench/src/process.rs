@@ -223,6 +223,23 @@ impl Server {
     }
 }
 
+#[cfg(test)]
+impl Server {
+    /// A process that does nothing, in place of one that answers at this address.
+    pub(crate) async fn played(place: &Place, address: SocketAddr) -> Self {
+        let server = Self::start(place, 0, "played", &["/bin/sleep", "60"], address).await;
+        server.expect("every machine has sleep, and somebody listens")
+    }
+}
+
+#[cfg(test)]
+impl Place {
+    /// One for tests.
+    pub(crate) fn empty() -> Self {
+        Self { programs: PathBuf::from("/nowhere"), scratch: tempfile::tempdir().expect("a folder") }
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself.

@@ -34,7 +34,7 @@ const ROOM_EACH: u64 = 2;
 /// The part of the films that the gate has to remember.
 const REMEMBERED: f64 = 0.98;
 /// Below so many films, memory says nothing about a film.
-const TELLING: u64 = 10_000;
+const TELLING: u64 = 100_000;
 
 const TEXT: &str = "\
 A gate for each number of films, all of them up, all measured in turn with viewers who ask for films drawn from all that it

@@ -89,7 +89,7 @@ pub(super) async fn measured(
             }
         }
         if !taken.is_empty() {
-            profiles.push((format!("Where the time goes: {}", large.name), taken));
+            profiles.push((format!("Where the time goes, probes included: {}", large.name), taken));
         }
     }
     let text = format!(

@@ -81,6 +81,13 @@ impl Machine {
         })
     }
 
+    /// One for tests.
+    #[cfg(test)]
+    pub(crate) fn unknown() -> Self {
+        let (about, rustc) = ("Machine: m".to_owned(), "rustc".to_owned());
+        Self { about, memory_gib: 1.0, rustc, versions: vec![("nginx", "1".to_owned())] }
+    }
+
     /// As a list.
     pub(crate) fn rendered(&self) -> String {
         let versions: Vec<_> =

@@ -100,9 +100,13 @@ impl Results {
     fn goals(&self) -> String {
         let mut goals = self.chapters.iter().flat_map(|chapter| &chapter.goals).peekable();
         if goals.peek().is_none() {
-            return "No chapter that has a goal was measured.\n".to_owned();
+            return "No goal was measured.\n".to_owned();
         }
-        goals::rendered(goals)
+        let mut text = goals::rendered(goals);
+        for chapter in self.chapters.iter().filter(|chapter| chapter.figures.is_null()) {
+            let _ = write!(text, "\nWithout figures: {}; the chapter says why.\n", chapter.title);
+        }
+        text
     }
 }
 
@@ -124,5 +128,82 @@ impl run::Report for Results {
 
     fn is_whole(&self) -> bool {
         self.chapters.iter().flat_map(|chapter| &chapter.unmeasured).all(Unmeasured::is_skipped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::goals::Wanted;
+    use super::super::machine::Use;
+    use super::*;
+    use crate::figures::Spread;
+    use crate::run::Report as _;
+
+    fn results(chapters: Vec<Chapter>) -> Results {
+        let quiet = (Use::so_far().unwrap(), 0.1);
+        Results {
+            began: "2026-11-26 10:00 UTC".to_owned(),
+            took_s: 125,
+            command: "watchgate-bench compare".to_owned(),
+            is_smoke: false,
+            machine: Machine::unknown(),
+            company: Company::between(quiet, quiet, 1.0),
+            chapters,
+            left_out: vec!["something".to_owned()],
+            file: None,
+        }
+    }
+
+    fn chapter(title: &'static str, measured: f64, unmeasured: Vec<Unmeasured>) -> Chapter {
+        let spread = Spread { median: measured, least: measured, greatest: measured };
+        let goals = vec![Goal::new("a goal", Wanted::AtMost(1.2), " times", Some(spread))];
+        let text = "| a |\n|---|\n".to_owned();
+        Chapter { title, goals, profiles: Vec::new(), figures: json!({ "a": 1 }), unmeasured, text }
+    }
+
+    #[test]
+    fn goals_stand_first_and_faults_with_their_chapter() {
+        let failed = Unmeasured::failed("Envoy", "it ended; the end of its log:\nboom\n```");
+        let skipped = Unmeasured::skipped("HAProxy", "it is not installed");
+        let results = results(vec![chapter("One", 1.1, vec![skipped]), chapter("Two", 1.3, vec![failed])]);
+        let text = results.markdown();
+        let order =
+            ["# Results", "took 2 min 5 s", "## Goals", "## Machine", "## One", "## Two", "## Left out"];
+        let places: Vec<_> = order.iter().map(|part| text.find(part).expect(part)).collect();
+        assert!(places.is_sorted(), "{text}");
+        assert!(
+            text.contains("| a goal | at most 1.2 times | 1.30 (1.30-1.30) times | **not met** |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("FAILED: Envoy: it ended; the end of its log:\n\n```text\nboom\n'''\n```"),
+            "{text}"
+        );
+        assert!(text.contains("Skipped: HAProxy: it is not installed") && !text.contains("smoke"), "{text}");
+        assert!(!results.is_whole(), "a server failed");
+    }
+
+    #[test]
+    fn a_smoke_says_so_and_a_chapter_that_failed_is_named() {
+        let failure = crate::Failure::Misbehaved("it broke".to_owned());
+        let missing = crate::Failure::NotHere("nginx is not installed".to_owned());
+        let chapters = vec![
+            chapter("One", 1.0, Vec::new()),
+            Chapter::failed("Two", &failure),
+            Chapter::failed("Three", &missing),
+        ];
+        let mut results = Results { is_smoke: true, file: Some("r.md".to_owned()), ..results(chapters) };
+        assert!(results.markdown().contains("This is a smoke"));
+        assert!(results.markdown().contains("FAILED: the whole chapter: it broke"));
+        assert!(results.markdown().contains("Skipped: the whole chapter: nginx is not installed"));
+        let told = results.table();
+        assert!(told.contains("Without figures: Two") && told.ends_with("written to r.md"), "{told}");
+        assert!(!results.is_whole());
+        results.chapters.remove(1);
+        assert!(results.is_whole(), "what is not installed is no fault");
+        results.chapters.clear();
+        assert!(results.table().starts_with("No goal was measured."));
     }
 }

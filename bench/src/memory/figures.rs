@@ -59,7 +59,7 @@ impl Report {
         rows.map(|row| row.own_kib)
     }
 
-    /// All of it but the machine.
+    /// All of it but the machine and what could not be measured.
     pub(crate) fn body(&self) -> String {
         let mut text = format!("{}\n\n", self.load);
         text.push_str(
@@ -95,9 +95,6 @@ impl Report {
                     " IT SAVED: kernel figures would be greater with fewer viewers or a greater tcp_mem.",
                 );
             }
-        }
-        for one in &self.unmeasured {
-            let _ = write!(text, "\n{one}");
         }
         text
     }
@@ -145,7 +142,11 @@ impl fmt::Display for Row {
 
 impl run::Report for Report {
     fn table(&self) -> String {
-        format!("{}\n{}", self.machine, self.body())
+        let mut text = format!("{}\n{}", self.machine, self.body());
+        for one in &self.unmeasured {
+            let _ = write!(text, "\n{one}");
+        }
+        text
     }
 
     fn is_whole(&self) -> bool {

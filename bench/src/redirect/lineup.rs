@@ -134,3 +134,40 @@ async fn written(server: &Server, answers: u64) -> Result<(), Failure> {
         sleep(LOOK).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Place;
+    use crate::redirect::requests::drawn;
+    use crate::stub;
+
+    /// A server that answers everything so.
+    async fn runner(place: &Place, answer: &'static str) -> Runner {
+        let address = stub::start(move |_, to| to.extend_from_slice(answer.as_bytes())).unwrap();
+        let requests = Rc::new(Requests::of(&drawn(&["192.0.2.1".parse().unwrap()], 10, 10)));
+        let measured = Duration::from_millis(20);
+        let shape = Shape { connections: 2, warm_up: Duration::ZERO, measured, idle: Duration::ZERO };
+        Runner::new(answer, &Rc::new(Server::played(place, address).await), &requests, shape, Lines::None)
+    }
+
+    #[tokio::test]
+    async fn a_server_that_answers_wrongly_is_a_fault_and_never_a_figure() {
+        let right =
+            "HTTP/1.1 302 Found\r\nLocation: https://n/f?X-Amz-Signature=0\r\nContent-Length: 0\r\n\r\n";
+        let unsigned = "HTTP/1.1 302 Found\r\nLocation: https://n/f\r\nContent-Length: 0\r\n\r\n";
+        let wrong = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let place = Place::empty();
+        let mut runners =
+            [runner(&place, right).await, runner(&place, wrong).await, runner(&place, unsigned).await];
+        turns(&mut runners, 3).await.unwrap();
+        let rounds = runners.each_ref().map(|runner| runner.rounds.len());
+        assert_eq!(rounds, [3, 0, 0]);
+        let fault = |index: usize| runners[index].fault.clone().unwrap();
+        assert!(fault(1).contains("answered otherwise") && fault(2).contains("redirected nowhere"));
+        assert_eq!(runners[0].fault, None);
+        runners.swap(0, 1);
+        runners[0].fault = None;
+        assert!(turns(&mut runners, 1).await.is_err(), "nothing can be compared with a yardstick that fails");
+    }
+}

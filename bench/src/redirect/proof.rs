@@ -130,7 +130,55 @@ pub(crate) async fn destinations(server: &Server, pairs: &[Pair]) -> Result<Vec<
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use super::super::requests::drawn;
     use super::*;
+    use crate::stub;
+
+    const SIGNATURE: &str = "3f0e8a6c5d4b3a29180f7e6d5c4b3a291f0e8d7c6b5a49382716f5e4d3c2b1a0";
+
+    /// What the proof says of a server that signs well, before a node that takes what `takes` says.
+    async fn proved(takes: impl Fn(&str) -> bool + Clone + Send + 'static) -> Result<(), String> {
+        let place = Place::empty();
+        let signer = stub::start(|_, to| {
+            let link = format!("https://n.example/movies/f.mp4?X-Amz-Signature={SIGNATURE}");
+            let answer = format!("HTTP/1.1 302 Found\r\nLocation: {link}\r\nContent-Length: 0\r\n\r\n");
+            to.extend_from_slice(answer.as_bytes());
+        });
+        let node = judging(takes).await;
+        let pairs = drawn(&["192.0.2.1".parse().unwrap()], 10, 3);
+        let verifier = Verifier { node: Server::played(&place, node).await, pairs };
+        let server = Server::played(&place, signer.unwrap()).await;
+        verifier.prove(&server).await.map_err(|failure| failure.to_string())
+    }
+
+    /// A node that closes each connection after its answer.
+    async fn judging(takes: impl Fn(&str) -> bool + Send + 'static) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = Vec::with_capacity(4096);
+                // Whoever only looks whether somebody listens sends nothing.
+                if stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
+                    let status = if takes(&String::from_utf8_lossy(&head)) { 206 } else { 403 };
+                    let answer = format!("HTTP/1.1 {status} -\r\nContent-Length: 0\r\n\r\n");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_proof_needs_a_node_that_takes_and_refuses() {
+        assert_eq!(proved(|head| head.contains(SIGNATURE)).await, Ok(()));
+        let all = proved(|_| true).await.unwrap_err();
+        assert!(all.contains("206 instead of 403"), "{all}");
+        let none = proved(|_| false).await.unwrap_err();
+        assert!(none.contains("a node answers with 403"), "{none}");
+    }
 
     #[test]
     fn a_digit_of_the_signature_is_another() {

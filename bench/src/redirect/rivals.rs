@@ -347,8 +347,7 @@ mod tests {
 
     #[test]
     fn configurations_name_what_they_should() {
-        let scratch = tempfile::tempdir().unwrap();
-        let place = Place { programs: "/p".into(), scratch };
+        let place = Place::empty();
         let here = SocketAddr::from(([127, 0, 0, 1], 7));
         let check = |config: &str, parts: &[&str]| {
             for part in parts {

@@ -52,7 +52,7 @@ impl Report {
         self.rows.iter().find(|row| row.shape == shape && row.name == Peer::Gate.name())
     }
 
-    /// All of it but the machine.
+    /// All of it but the machine and what could not be measured.
     pub(crate) fn body(&self) -> String {
         let mut text = format!("{}\n\n", self.load);
         text.push_str("| load | proxy | CPU s per GiB | times tuned nginx | MiB/s | core in use | GiB |\n");
@@ -72,9 +72,6 @@ impl Report {
             );
         }
         text.push_str("\nMedian over the rounds (least-greatest); ratios within each round.");
-        for one in &self.unmeasured {
-            let _ = write!(text, "\n{one}");
-        }
         text
     }
 }
@@ -98,7 +95,11 @@ impl Row {
 
 impl run::Report for Report {
     fn table(&self) -> String {
-        format!("{}\n{}", self.machine, self.body())
+        let mut text = format!("{}\n{}", self.machine, self.body());
+        for one in &self.unmeasured {
+            let _ = write!(text, "\n{one}");
+        }
+        text
     }
 
     fn is_whole(&self) -> bool {
