@@ -64,11 +64,11 @@ pub(crate) struct Args {
 /// A chapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Name {
-    /// The gate against bare Pingora, nginx, Envoy and `HAProxy`, and instructions
+    /// The gate against bare Pingora, nginx, Envoy and HAProxy, and instructions
     Redirect,
     /// 1,000 nodes against five
     Fleet,
-    /// Films through the gate against nginx, `HAProxy` and Pingora
+    /// Films through the gate against nginx, HAProxy and Pingora
     Stream,
     /// Memory by idle and slow viewer
     Memory,

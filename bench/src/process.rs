@@ -61,11 +61,7 @@ impl Cores {
     /// # Errors
     /// There is one core only, or no `taskset`.
     pub(crate) fn take() -> Result<Self, Failure> {
-        let status = read("/proc/self/status")?;
-        let list =
-            status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or_default();
-        let allowed = numbers(list);
-        let [load, .., measured] = allowed[..] else {
+        let [load, .., measured] = allowed()?[..] else {
             return Err(Failure::NotHere(
                 "two cores are needed: one is measured, the other makes the load".into(),
             ));
@@ -79,6 +75,13 @@ impl Cores {
             _ => Err(Failure::NotHere("taskset is needed (Debian: util-linux)".to_owned())),
         }
     }
+}
+
+/// The cores that this process may use.
+fn allowed() -> Result<Vec<usize>, Failure> {
+    let status = read("/proc/self/status")?;
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    Ok(numbers(list.unwrap_or_default()))
 }
 
 /// `0-2,5` as numbers.
@@ -227,7 +230,8 @@ impl Server {
 impl Server {
     /// A process that does nothing, in place of one that answers at this address.
     pub(crate) async fn played(place: &Place, address: SocketAddr) -> Self {
-        let server = Self::start(place, 0, "played", &["/bin/sleep", "60"], address).await;
+        let core = allowed().expect("cores")[0];
+        let server = Self::start(place, core, "played", &["/bin/sleep", "60"], address).await;
         server.expect("every machine has sleep, and somebody listens")
     }
 }

@@ -28,7 +28,7 @@ const FILLING_CONNECTIONS: usize = 64;
 /// One gate is filled for at most so long.
 const FILL_TIME: Duration = Duration::from_mins(25);
 /// Bytes that a film may take before it is not tried.
-const BYTES_EACH_MAX: u64 = 1600;
+const BYTES_EACH_MAX: u64 = 1700;
 /// By size in the gate's own reckoning a film counts as one or a little more.
 const ROOM_EACH: u64 = 2;
 /// The part of the films that the gate has to remember.
@@ -121,7 +121,7 @@ async fn filled(
         load::exactly(gate, &requests, FILLING_CONNECTIONS, end - next).await?;
         gate.forget_log()?;
         next = end;
-        if next % (10 * PIECE) == 0 {
+        if next.is_multiple_of(2 * PIECE) {
             say(&format!("  {next} films after {:.0} s", begun.elapsed().as_secs_f64()));
         }
         if begun.elapsed() > FILL_TIME {

@@ -40,8 +40,6 @@ they are told apart and left out of the ratio.
 enum Counted {
     Bare,
     Gate,
-    /// With a thousand nodes.
-    LargeGate,
     Rival(Rival),
 }
 
@@ -59,7 +57,6 @@ impl Counted {
         match self {
             Self::Bare => "bare Pingora",
             Self::Gate => "gate, 5 nodes",
-            Self::LargeGate => "gate, 1,000 nodes",
             Self::Rival(rival) => rival.name(),
         }
     }
@@ -72,7 +69,7 @@ impl Counted {
 pub(crate) async fn counted(context: &Context<'_>) -> Result<(Vec<Row>, Vec<Unmeasured>), Failure> {
     let valgrind = Need::Valgrind.found().map_err(Failure::NotHere)?;
     let (mut rows, mut unmeasured) = (Vec::new(), Vec::new());
-    for one in [Counted::Bare, Counted::Gate, Counted::LargeGate, Counted::Rival(Rival::NginxSigned)] {
+    for one in [Counted::Bare, Counted::Gate, Counted::Rival(Rival::NginxSigned)] {
         if let Counted::Rival(rival) = one
             && let Some(why) = rival.missing()
         {
@@ -116,10 +113,6 @@ async fn total(context: &Context<'_>, valgrind: &str, one: Counted, count: u64) 
     let server = match one {
         Counted::Bare => servers.bare("counted-bare", &[], &under).await?,
         Counted::Gate => servers.gate("counted-gate", &UNPROBED, &under).await?.0,
-        Counted::LargeGate => {
-            let setting = Setting { nodes: 1000, ..UNPROBED };
-            servers.gate("counted-large", &setting, &under).await?.0
-        }
         Counted::Rival(rival) => servers.rival(rival, &under).await?,
     };
     let requests = Rc::new(Requests::of(&drawn(&servers.viewers, FILMS, PAIRS)));

@@ -21,7 +21,7 @@ const PRESIGN: &str = include_str!("presign.lua");
 /// As the gate has them by default: links are the same for so long, and live for six hours more.
 const WINDOW_S: u64 = 300;
 const EXPIRES_S: u64 = 6 * 3600 + WINDOW_S;
-/// `HAProxy` reads its map into a tree; more networks than this take too long for what they show.
+/// HAProxy reads its map into a tree; more networks than this take too long for what they show.
 const MAPPED_NETWORKS_MAX: usize = 500_000;
 
 /// Another server.
@@ -33,9 +33,9 @@ pub(crate) enum Rival {
     NginxSigned,
     /// Envoy with one fixed redirect.
     EnvoyFixed,
-    /// `HAProxy` with one fixed redirect.
+    /// HAProxy with one fixed redirect.
     HaproxyFixed,
-    /// `HAProxy` with a map from network to node and links signed by its converters.
+    /// HAProxy with a map from network to node and links signed by its converters.
     HaproxySigned,
 }
 
