@@ -29,8 +29,6 @@ pub(crate) mod servers;
 
 mod city;
 
-/// Rounds that are not measured.
-pub(crate) const WARM_UP_ROUNDS: usize = 4;
 /// Viewers with an address each, where nobody says otherwise.
 pub(crate) const VIEWERS: u32 = 20_000;
 /// A link as the gate makes them here, word by word as long; `watchgate-bench-bare` answers with the same.
@@ -138,7 +136,7 @@ async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
             };
             runners.push(Runner::new(*name, &Rc::new(server), &requests, shape, lines));
         }
-        lineup::warm_up(&mut runners, WARM_UP_ROUNDS).await?;
+        lineup::warm_up(&mut runners).await?;
         lineup::turns(&mut runners, args.rounds).await?;
         rows.extend(Row::of(&runners));
         unmeasured.extend(Unmeasured::of(&runners));

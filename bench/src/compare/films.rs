@@ -87,7 +87,7 @@ pub(super) async fn measured(
         runners.push(Runner::new(name, &Rc::new(gate), &requests, context.shape(), Lines::Written));
     }
     let rounds = context.or_quick(5, 2);
-    warm_up(&mut runners, 1).await?;
+    warm_up(&mut runners).await?;
     turns(&mut runners, rounds).await?;
     unmeasured.extend(Unmeasured::of(&runners));
     if context.films_max < 10_000_000 {

@@ -71,7 +71,7 @@ pub(super) async fn measured(
         runner("5 nodes, viewers from everywhere", &small, &many),
         runner("1,000 nodes, many chosen", &large, &many),
     ];
-    warm_up(&mut runners, 1).await?;
+    warm_up(&mut runners).await?;
     turns(&mut runners, context.or_quick(7, 2)).await?;
     let goals = goals(&runners);
     let mut profiles = Vec::new();

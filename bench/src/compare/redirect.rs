@@ -15,13 +15,13 @@ use super::{Context, instructions};
 use crate::figures::{Spread, table};
 use crate::peers::Unmeasured;
 use crate::process::Server;
+use crate::redirect::figures;
 use crate::redirect::lineup::{Lines, Runner, ratio, turns, warm_up};
 use crate::redirect::load::Round;
 use crate::redirect::nodes::USUAL;
 use crate::redirect::proof::{Verifier, destinations};
 use crate::redirect::requests::{FILMS, PAIRS, Pair, Requests, drawn};
 use crate::redirect::rivals::Rival;
-use crate::redirect::{figures, load};
 use crate::{Failure, say};
 
 /// At most so many times the bare proxy.
@@ -71,11 +71,8 @@ pub(super) async fn measured(
     let pairs = drawn(&servers.viewers, films, PAIRS);
     let requests = Rc::new(Requests::of(&pairs));
     let LineUp { mut runners, undone, mut unmeasured } = started(context, &pairs, &requests).await?;
-    // A gate that asks who holds a film has to ask for all of them once.
-    let (gate, connections) = (&runners[GATE].server, context.shape().connections);
-    load::exactly(gate, &requests, connections, requests.count() as u64).await?;
-    warm_up(&mut runners, 1).await?;
-    let rounds = context.or_quick(9, 2);
+    warm_up(&mut runners).await?;
+    let (rounds, connections) = (context.or_quick(9, 2), context.shape().connections);
     turns(&mut runners, rounds).await?;
     unmeasured.extend(Unmeasured::of(&runners));
     let counted = match instructions::counted(context).await {

@@ -18,7 +18,7 @@ use crate::flood::schedule::{Late, Schedule};
 use crate::peers::Unmeasured;
 use crate::process::{Server, claim_files};
 use crate::redirect::lineup::{Lines, Runner, ratio, turns, warm_up};
-use crate::redirect::load::{self, Round, Shape};
+use crate::redirect::load::{Round, Shape};
 use crate::redirect::nodes::USUAL;
 use crate::redirect::requests::{Pair, Requests, drawn, written};
 use crate::{Failure, say};
@@ -65,7 +65,6 @@ pub(super) async fn measured(
     let requests = Rc::new(Requests::of(&pairs));
     let bare = Rc::new(servers.bare("bare-viewers", &[], &[]).await?);
     let gate = Rc::new(servers.gate("gate-viewers", &USUAL, &[]).await?.0);
-    load::exactly(&gate, &requests, context.shape().connections, requests.count() as u64).await?;
     let runners = sizes.iter().flat_map(|&connections| {
         let shape = Shape { connections, ..context.shape() };
         let runner = |name: &str, server: &Rc<Server>, lines| {
@@ -74,7 +73,7 @@ pub(super) async fn measured(
         [runner("bare Pingora", &bare, Lines::None), runner("gate", &gate, Lines::Written)]
     });
     let mut runners: Vec<Runner> = runners.collect();
-    warm_up(&mut runners[..2], 1).await?;
+    warm_up(&mut runners[..2]).await?;
     turns(&mut runners, context.or_quick(5, 2)).await?;
     let mut unmeasured = Unmeasured::of(&runners);
     let mut delays = Vec::new();

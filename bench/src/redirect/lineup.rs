@@ -14,6 +14,9 @@ use crate::figures::Spread;
 use crate::process::{LOOK, Server};
 use crate::{Failure, say};
 
+/// Connections over which everything is asked for once.
+const WARM_UP_CONNECTIONS: usize = 64;
+
 /// Whether a server writes an access line for each answer to its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lines {
@@ -64,17 +67,21 @@ impl Runner {
     }
 }
 
-/// Rounds that do not count: caches fill, and a gate that asks who holds a film asks for all of them once.
+/// Every request once, and a round that does not count: caches fill, and a gate that asks who holds a film has asked for
+/// all of them, however long that takes.
 ///
 /// # Errors
 /// The first runner, the yardstick, failed.
-pub(crate) async fn warm_up(runners: &mut [Runner], rounds: usize) -> Result<(), Failure> {
+pub(crate) async fn warm_up(runners: &mut [Runner]) -> Result<(), Failure> {
     for (index, runner) in runners.iter_mut().enumerate() {
         say(&format!("warming up: {}", runner.name));
-        for _ in 0..rounds {
-            let found = runner.once_more(runner.shape.measured).await;
-            keep(runner, index, found.map(drop))?;
+        let Runner { server, requests, shape, .. } = &*runner;
+        let (connections, count) = (shape.connections.min(WARM_UP_CONNECTIONS), requests.count() as u64);
+        let mut found = load::exactly(server, requests, connections, count).await;
+        if found.is_ok() {
+            found = runner.once_more(shape.measured).await.map(drop);
         }
+        keep(runner, index, found)?;
     }
     Ok(())
 }
