@@ -215,6 +215,48 @@ fn drawn(
     Ok(addresses)
 }
 
+/// What a map of networks needs of a record.
+#[derive(Deserialize)]
+struct Place {
+    location: Option<At>,
+}
+
+#[derive(Deserialize)]
+struct At {
+    latitude: f64,
+    longitude: f64,
+}
+
+/// A network, and the latitude and longitude of those who live in it.
+type Placed = (String, f64, f64);
+
+/// All networks of a place, in the text form of CIDR.
+///
+/// # Errors
+/// The bytes are no database, or there are more than so many.
+pub(crate) fn networks(database: &[u8], at_most: usize) -> Result<Vec<Placed>, Failure> {
+    let unreadable =
+        |error: maxminddb::MaxMindDbError| Failure::NotHere(format!("the City database: {error}"));
+    let reader = Reader::from_source(database).map_err(unreadable)?;
+    let mut networks = Vec::new();
+    for within in ["0.0.0.0/0", "2000::/3"] {
+        if within.contains(':') && reader.metadata().ip_version != 6 {
+            continue;
+        }
+        let within = within.parse().map_err(|_| Failure::NotHere(format!("{within} is no network")))?;
+        for found in reader.within(within, WithinOptions::default()).map_err(unreadable)? {
+            let found = found.map_err(unreadable)?;
+            let place: Option<Place> = found.decode().map_err(unreadable)?;
+            let Some(Place { location: Some(at) }) = place else { continue };
+            if networks.len() == at_most {
+                return Err(Failure::NotHere(format!("the City database has more than {at_most} networks")));
+            }
+            networks.push((found.network().map_err(unreadable)?.to_string(), at.latitude, at.longitude));
+        }
+    }
+    Ok(networks)
+}
+
 /// Some address of a network.
 pub(crate) fn inside(network: IpAddr, prefix: u8, random: &mut Random) -> IpAddr {
     let noise = u128::from(random.next()) << 64 | u128::from(random.next());
@@ -257,6 +299,16 @@ mod tests {
         for City { country, lat, lon, users_k } in cities {
             assert!(country.len() == 2 && lat.abs() < 90.0 && lon.abs() <= 180.0 && users_k > 0, "{country}");
         }
+    }
+
+    #[test]
+    fn networks_have_their_places() {
+        let database = made(Towns::Anywhere).unwrap();
+        let networks = networks(&database, 50_000).unwrap();
+        assert!(networks.len() > 49_000, "{} networks", networks.len());
+        let (v6, v4): (Vec<_>, Vec<_>) = networks.iter().partition(|(network, ..)| network.contains(':'));
+        assert!(v6.len() == 10_000 && v4.iter().all(|(network, ..)| network.ends_with("/20")), "{:?}", v4[0]);
+        assert!(super::networks(&database, 100).is_err());
     }
 
     #[test]

@@ -37,9 +37,24 @@ impl fmt::Display for Spread {
     }
 }
 
+/// A table in Markdown, every row of which has as many cells as there are heads.
+pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
+    let rule = format!("|{}\n", "---|".repeat(heads.len()));
+    [line(&heads), rule].into_iter().chain(rows.iter().map(|row| line(row))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tables_are_markdown() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let table = table(&["a", "b"], &[row(["1", "2"]), row(["3", "4"])]);
+        assert_eq!(table, "| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n");
+    }
 
     #[test]
     fn medians_of_even_and_odd_counts() {

@@ -24,7 +24,7 @@ use crate::viewer::request;
 use crate::{Failure, gate, say};
 
 mod figures;
-mod load;
+pub(crate) mod load;
 mod look;
 mod nodes;
 

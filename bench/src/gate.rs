@@ -21,8 +21,25 @@ pub(crate) async fn start(
     nodes: usize,
     config: &str,
 ) -> Result<Server, Failure> {
+    start_under(&[], place, core, name, address, admin, nodes, config).await
+}
+
+/// The same, run by another program, such as valgrind. `under`: that one and its arguments; without any as [`start`].
+#[expect(clippy::too_many_arguments, reason = "all of them are what a gate is started with")]
+pub(crate) async fn start_under(
+    under: &[&str],
+    place: &Place,
+    core: impl Into<Option<usize>>,
+    name: &str,
+    address: SocketAddr,
+    admin: SocketAddr,
+    nodes: usize,
+    config: &str,
+) -> Result<Server, Failure> {
     let file = place.written(&format!("{name}.toml"), config)?;
-    let mut gate = Server::start(place, core, name, &["watchgate", "-c", &file, "run"], address).await?;
+    let program = place.program("watchgate");
+    let command = [under, &[&program, "-c", &file, "run"]].concat();
+    let mut gate = Server::start(place, core, name, &command, address).await?;
     gate.wait_until("has all its nodes up", || async move { nodes_up(admin).await == Some(nodes) }).await?;
     Ok(gate)
 }

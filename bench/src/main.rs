@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod beside;
 mod city;
+mod compare;
 mod faults;
 mod figures;
 mod film;
@@ -17,6 +18,7 @@ mod flood;
 mod gate;
 mod load;
 mod memory;
+mod needs;
 mod origin;
 mod peers;
 mod process;
@@ -40,6 +42,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Everything that is compared, in one run, written to bench/RESULTS.md
+    ///
+    /// Measures the gate against bare Pingora, nginx, Envoy and HAProxy, small fleets against large ones, streams,
+    /// memory, and growth with films and viewers, judges the goals, and shows by samples where the time goes if one is
+    /// missed. Takes some 25 minutes and wants a machine that has nothing else to do. Exit status 1: a server
+    /// answered wrongly; a goal that is missed is a result like any other.
+    Compare(compare::Args),
     /// CPU time per redirect of the gate, against a bare Pingora proxy in the same run
     ///
     /// Starts both pinned to one core, drives them in turn with the same requests from another core, and divides the
@@ -115,6 +124,7 @@ impl Failure {
 
 fn main() -> ExitCode {
     let told = match Cli::parse().command {
+        Command::Compare(args) => compare::run(&args),
         Command::Redirect(args) => redirect::run(&args),
         Command::Stream(args) => stream::run(&args),
         Command::Memory(args) => memory::run(&args),

@@ -10,7 +10,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::figures::{Report, Row};
-use self::held::{Held, Kind, Scene};
+use self::held::{Held, Scene};
 use self::own::Own;
 use self::sockets::Legs;
 use crate::film::Film;
@@ -20,7 +20,9 @@ use crate::process::{Cores, LOOK, Place, Server, claim_files};
 use crate::run::{Common, Told, machine};
 use crate::{Failure, say};
 
-mod figures;
+pub(crate) use self::held::Kind;
+
+pub(crate) mod figures;
 mod held;
 mod own;
 mod sockets;
@@ -40,37 +42,44 @@ const AFTER_PARKING_S: u64 = 2;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Connections that are kept alive after one small request each
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=30_000))]
-    idle: u32,
-    /// Viewers who are slow (30 kB/s), and as many who pause after 4 MiB
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=5000))]
-    viewers: u32,
-    /// The same for other proxies than the gate, which need more of the machine's TCP memory for each
-    #[arg(long, default_value_t = 150, value_parser = clap::value_parser!(u32).range(1..=5000))]
-    others: u32,
-    /// After so many seconds behind its viewer the gate gives a node free
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(5..=600))]
-    park_after: u64,
-    /// Receive buffer of each slow or paused viewer; 0: as the kernel chooses
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(0..=65_536), value_name = "KIB")]
-    viewer_buffer: u32,
-    /// Which proxies, separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "gate,nginx,pingora")]
-    peers: Vec<Peer>,
-    /// Which kinds of viewers, separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "idle,slow,paused")]
-    kinds: Vec<Kind>,
+    #[command(flatten)]
+    settings: Settings,
     #[command(flatten)]
     common: Common,
 }
 
+/// How much is measured.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Settings {
+    /// Connections that are kept alive after one small request each
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=30_000))]
+    pub(crate) idle: u32,
+    /// Viewers who are slow (30 kB/s), and as many who pause after 4 MiB
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=5000))]
+    pub(crate) viewers: u32,
+    /// The same for other proxies than the gate, which need more of the machine's TCP memory for each
+    #[arg(long, default_value_t = 150, value_parser = clap::value_parser!(u32).range(1..=5000))]
+    pub(crate) others: u32,
+    /// After so many seconds behind its viewer the gate gives a node free
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(5..=600))]
+    pub(crate) park_after: u64,
+    /// Receive buffer of each slow or paused viewer; 0: as the kernel chooses
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(0..=65_536), value_name = "KIB")]
+    pub(crate) viewer_buffer: u32,
+    /// Which proxies, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "gate,nginx,pingora")]
+    pub(crate) peers: Vec<Peer>,
+    /// Which kinds of viewers, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "idle,slow,paused")]
+    pub(crate) kinds: Vec<Kind>,
+}
+
 /// What all scenes have in common.
 struct Bench<'a> {
-    args: &'a Args,
+    args: &'a Settings,
     /// So many viewers fit into the table of open files.
     fit: u32,
-    place: Place,
+    place: &'a Place,
     core: usize,
     origin: Origin,
 }
@@ -82,22 +91,32 @@ struct Bench<'a> {
 /// figures.
 pub(crate) fn run(args: &Args) -> Result<Told, Failure> {
     let cores = Cores::take()?;
-    args.common.tell(async { LocalSet::new().run_until(measure(args, cores)).await })
+    args.common.tell(async {
+        let place = args.common.place()?;
+        measure(&args.settings, &place, cores).await
+    })
 }
 
-async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
+/// The same, with everything at hand.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn measure(args: &Settings, place: &Place, cores: Cores) -> Result<Report, Failure> {
+    LocalSet::new().run_until(scenes(args, place, cores)).await
+}
+
+async fn scenes(args: &Settings, place: &Place, cores: Cores) -> Result<Report, Failure> {
     let files = claim_files(FILES_PER_VIEWER * u64::from(args.idle.max(args.viewers)) + FILES_BESIDE)?;
     let fit = u32::try_from(files.saturating_sub(FILES_BESIDE) / FILES_PER_VIEWER).unwrap_or(u32::MAX);
     if fit < args.idle.max(args.viewers) {
         say(&format!("{fit} viewers at most: {files} open files are allowed (ulimit -Hn)"));
     }
-    let place = args.common.place()?;
-    let origin = Origin::start(&place, cores.load, FILM, Some(NODE_SEND_BUFFER)).await?;
+    let origin = Origin::start(place, cores.load, FILM, Some(NODE_SEND_BUFFER)).await?;
     let bench = Bench { args, fit, place, core: cores.measured, origin };
     let (mut rows, mut unmeasured, mut scene) = (Vec::new(), Vec::new(), 0);
     for &peer in &args.peers {
         if let Some(why) = peer.missing() {
-            unmeasured.push(Unmeasured::skipped(peer, why));
+            unmeasured.push(Unmeasured::skipped(peer.name(), why));
             continue;
         }
         for &kind in &args.kinds {
@@ -107,14 +126,14 @@ async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
                 Ok(server) => bench.scene(peer, server, kind, scene).await,
                 Err(failure) => {
                     // It will not start for the other kinds either.
-                    unmeasured.push(Unmeasured::failed(peer, failure.to_string()));
+                    unmeasured.push(Unmeasured::failed(peer.name(), failure.to_string()));
                     break;
                 }
             };
             match found {
                 Ok(found) => rows.extend(found),
                 Err(failure @ Failure::Misbehaved(_)) => {
-                    unmeasured.push(Unmeasured::failed(peer, format!("{}: {failure}", kind.name())));
+                    unmeasured.push(Unmeasured::failed(peer.name(), format!("{}: {failure}", kind.name())));
                 }
                 Err(failure) => return Err(failure),
             }
@@ -131,7 +150,7 @@ async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
 impl Bench<'_> {
     async fn start(&self, peer: Peer) -> Result<Server, Failure> {
         let setting = GateSetting { park_after: Some(Duration::from_secs(self.args.park_after)) };
-        peer.start(&self.place, self.core, self.origin.address, setting).await
+        peer.start(self.place, self.core, self.origin.address, setting).await
     }
 
     /// A fresh proxy with one kind of viewers, until its end.

@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use crate::Failure;
 use crate::film::Film;
-use crate::peers::{program, temp_paths};
+use crate::needs::Need;
+use crate::peers::temp_paths;
 use crate::process::{Place, Server, free_address};
 
 /// The one film.
@@ -40,7 +41,7 @@ impl Origin {
         film: Film,
         send_buffer: Option<&str>,
     ) -> Result<Self, Failure> {
-        let nginx = program("nginx").map_err(Failure::NotHere)?;
+        let nginx = Need::Nginx.found().map_err(Failure::NotHere)?;
         let folder = tempfile::tempdir_in(MEMORY).map_err(Failure::during(MEMORY))?;
         let movies = folder.path().join("movies");
         let path = movies.join(format!("{UUID}.mp4"));

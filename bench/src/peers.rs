@@ -5,13 +5,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::needs::Need;
 use crate::origin::UUID;
 use crate::process::{Place, Server, free_address};
+use crate::redirect::lineup::Runner;
 use crate::{Failure, gate};
 
 /// A proxy to measure.
@@ -39,7 +40,7 @@ pub(crate) struct GateSetting {
 /// A proxy without figures, and why.
 #[derive(Debug, Serialize)]
 pub(crate) struct Unmeasured {
-    name: &'static str,
+    name: String,
     /// It is here, and did not do as it should.
     failed: bool,
     why: String,
@@ -47,13 +48,19 @@ pub(crate) struct Unmeasured {
 
 impl Unmeasured {
     /// It is not installed.
-    pub(crate) fn skipped(peer: Peer, why: String) -> Self {
-        Self { name: peer.name(), failed: false, why }
+    pub(crate) fn skipped(name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { name: name.into(), failed: false, why: why.into() }
     }
 
     /// It did not do as it should.
-    pub(crate) fn failed(peer: Peer, why: String) -> Self {
-        Self { name: peer.name(), failed: true, why }
+    pub(crate) fn failed(name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { name: name.into(), failed: true, why: why.into() }
+    }
+
+    /// Those of a line-up that did not do as they should.
+    pub(crate) fn of(runners: &[Runner]) -> Vec<Self> {
+        let faults = runners.iter().filter_map(|runner| Some((&runner.name, runner.fault.as_ref()?)));
+        faults.map(|(name, fault)| Self::failed(name, fault)).collect()
     }
 
     pub(crate) fn is_skipped(&self) -> bool {
@@ -88,13 +95,18 @@ impl Peer {
         }
     }
 
-    /// Why it cannot be measured here, if so.
-    pub(crate) fn missing(self) -> Option<String> {
+    /// What it is, if it is none of ours.
+    pub(crate) fn need(self) -> Option<Need> {
         match self {
-            Self::Nginx | Self::NginxDefault => program("nginx").err(),
-            Self::Haproxy => program("haproxy").err(),
+            Self::Nginx | Self::NginxDefault => Some(Need::Nginx),
+            Self::Haproxy => Some(Need::Haproxy),
             Self::Pingora | Self::Gate => None,
         }
+    }
+
+    /// Why it cannot be measured here, if so.
+    pub(crate) fn missing(self) -> Option<String> {
+        self.need()?.found().err()
     }
 
     /// Starts it before the node at `origin`.
@@ -117,7 +129,7 @@ impl Peer {
             Self::NginxDefault => nginx(place, core, "nginx-default", address, origin, "").await,
             Self::Haproxy => {
                 let config = place.written("haproxy.cfg", &haproxy_config(address, origin))?;
-                let haproxy = program("haproxy").map_err(Failure::NotHere)?;
+                let haproxy = Need::Haproxy.found().map_err(Failure::NotHere)?;
                 Server::start(place, core, "haproxy", &[&haproxy, "-db", "-f", &config], address).await
             }
             Self::Pingora => {
@@ -132,15 +144,6 @@ impl Peer {
             }
         }
     }
-}
-
-/// Where a program is installed, or that it is not.
-pub(crate) fn program(name: &str) -> Result<String, String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
-    let mut files = std::env::split_paths(&path).chain(usual).map(|folder| folder.join(name));
-    let found = files.find(|file| file.is_file());
-    found.map(|file| file.display().to_string()).ok_or_else(|| format!("{name} is not installed"))
 }
 
 /// Where nginx may write what it should not need to: its built-in folders are another user's.
@@ -169,7 +172,7 @@ async fn nginx(
         temp_paths = temp_paths(place, name),
     );
     let config = place.written(&format!("{name}.conf"), &config)?;
-    let nginx = program("nginx").map_err(Failure::NotHere)?;
+    let nginx = Need::Nginx.found().map_err(Failure::NotHere)?;
     Server::start(place, core, name, &[&nginx, "-c", &config], address).await
 }
 

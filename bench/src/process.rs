@@ -62,11 +62,7 @@ impl Cores {
     /// # Errors
     /// There is one core only, or no `taskset`.
     pub(crate) fn take() -> Result<Self, Failure> {
-        let status = read("/proc/self/status")?;
-        let list =
-            status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or_default();
-        let allowed = numbers(list);
-        let [load, .., measured] = allowed[..] else {
+        let [load, .., measured] = allowed()?[..] else {
             return Err(Failure::NotHere(
                 "two cores are needed: one is measured, the other makes the load".into(),
             ));
@@ -82,6 +78,13 @@ impl Cores {
     }
 }
 
+/// The cores that this process may use.
+fn allowed() -> Result<Vec<usize>, Failure> {
+    let status = read("/proc/self/status")?;
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    Ok(numbers(list.unwrap_or_default()))
+}
+
 /// `0-2,5` as numbers.
 fn numbers(list: &str) -> Vec<usize> {
     let range = |part: &str| {
@@ -92,6 +95,11 @@ fn numbers(list: &str) -> Vec<usize> {
 }
 
 impl Place {
+    /// One of our programs, wherever they lie.
+    pub(crate) fn program(&self, name: &str) -> String {
+        self.programs.join(name).display().to_string()
+    }
+
     /// Writes a small file into the scratch folder, and says where it lies.
     pub(crate) fn written(&self, name: &str, text: &str) -> Result<String, Failure> {
         let file = self.scratch.path().join(name).display().to_string();
@@ -112,9 +120,12 @@ impl Server {
         command: &[&str],
         address: SocketAddr,
     ) -> Result<Self, Failure> {
-        let core = core.into().map(|core| core.to_string());
-        let under: &[&str] = core.as_ref().map_or(&[], |core| &["taskset", "-c", core]);
-        Self::launch(place, under, name, command, address).await
+        match core.into() {
+            Some(core) => {
+                Self::launch(place, &["taskset", "-c", &core.to_string()], name, command, address).await
+            }
+            None => Self::launch(place, &[], name, command, address).await,
+        }
     }
 
     /// The same on whichever core the system likes; `under`: a program that runs it, with its arguments.
@@ -214,6 +225,25 @@ impl Server {
         Failure::Misbehaved(format!("{} {what}; the end of its log:\n{}", self.name, self.log_end(2000)))
     }
 
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// It does not, within half a minute.
+    pub(crate) async fn end(mut self) -> Result<(), Failure> {
+        let process = i32::try_from(self.child.id()).map_or(Pid::this(), Pid::from_raw);
+        if process == Pid::this() || kill(process, Signal::SIGTERM).is_err() {
+            return Err(self.misbehaved("ended by itself"));
+        }
+        let begun = Instant::now();
+        while !matches!(self.child.try_wait(), Ok(Some(_))) {
+            if begun.elapsed() > Duration::from_secs(30) {
+                return Err(self.misbehaved("did not end within 30 s after it was asked to"));
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// The number of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
@@ -242,6 +272,24 @@ impl Server {
     pub(crate) fn forget_log(&self) -> Result<(), Failure> {
         let file = OpenOptions::new().write(true).open(&self.log);
         file.and_then(|file| file.set_len(0)).map_err(Failure::during(self.log.display().to_string()))
+    }
+}
+
+#[cfg(test)]
+impl Server {
+    /// A process that does nothing, in place of one that answers at this address.
+    pub(crate) async fn played(place: &Place, address: SocketAddr) -> Self {
+        let core = allowed().expect("cores")[0];
+        let server = Self::start(place, core, "played", &["/bin/sleep", "60"], address).await;
+        server.expect("every machine has sleep, and somebody listens")
+    }
+}
+
+#[cfg(test)]
+impl Place {
+    /// One for tests.
+    pub(crate) fn empty() -> Self {
+        Self { programs: PathBuf::from("/nowhere"), scratch: tempfile::tempdir().expect("a folder") }
     }
 }
 

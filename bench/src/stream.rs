@@ -4,15 +4,17 @@
 //! other core. Absent on purpose: a verdict, and latency.
 
 use self::figures::{Report, Row};
-use self::load::{Round, Shape};
+use self::load::Round;
 use crate::film::Film;
 use crate::origin::Origin;
 use crate::peers::{GateSetting, Peer, Unmeasured};
-use crate::process::{Cores, Server};
+use crate::process::{Cores, Place, Server};
 use crate::run::{Common, Told, machine};
 use crate::{Failure, say};
 
-mod figures;
+pub(crate) use self::load::Shape;
+
+pub(crate) mod figures;
 mod load;
 
 /// What the others are compared with.
@@ -20,26 +22,39 @@ const YARDSTICK: Peer = Peer::Nginx;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Seconds that each round measures; a paced one three times as many
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
-    seconds: u64,
-    /// Rounds for each proxy and shape
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    rounds: u64,
-    /// Size of the film, which lies in memory
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(16..=16384), value_name = "MIB")]
-    film: u64,
-    /// A round ends early when so much has been read
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024), value_name = "GIB")]
-    round_max: u64,
-    /// Which proxies, separated by commas; tuned nginx, the yardstick, always is
-    #[arg(long, value_delimiter = ',', default_value = "nginx,nginx-default,haproxy,pingora,gate")]
-    peers: Vec<Peer>,
-    /// Which shapes of load, separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "one,sixteen,paced")]
-    shapes: Vec<Shape>,
+    #[command(flatten)]
+    settings: Settings,
     #[command(flatten)]
     common: Common,
+}
+
+/// How much is measured.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Settings {
+    /// Seconds that each round measures; a paced one three times as many
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(crate) seconds: u64,
+    /// Rounds for each proxy and shape
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) rounds: u64,
+    /// Size of the film, which lies in memory
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(16..=16384), value_name = "MIB")]
+    pub(crate) film: u64,
+    /// A round ends early when so much has been read
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024), value_name = "GIB")]
+    pub(crate) round_max: u64,
+    /// Which proxies, separated by commas; tuned nginx, the yardstick, always is
+    #[arg(long, value_delimiter = ',', default_value = "nginx,nginx-default,haproxy,pingora,gate")]
+    pub(crate) peers: Vec<Peer>,
+    /// Which shapes of load, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "one,sixteen,paced")]
+    pub(crate) shapes: Vec<Shape>,
+}
+
+/// Proxies that are still up after they were measured, and their node.
+pub(crate) struct Stage {
+    origin: Origin,
+    candidates: Vec<Candidate>,
 }
 
 /// A proxy in the line-up, and what its rounds of one shape found. With a fault it is out of all that follow.
@@ -56,33 +71,44 @@ struct Candidate {
 /// [`Failure`]: the node or the yardstick failed. Another proxy's fault is in the report instead of its figures.
 pub(crate) fn run(args: &Args) -> Result<Told, Failure> {
     let cores = Cores::take()?;
-    args.common.tell(measure(args, cores))
+    args.common.tell(async {
+        let place = args.common.place()?;
+        Ok(measure(&args.settings, &place, cores).await?.0)
+    })
 }
 
-async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
-    let place = args.common.place()?;
+/// Measures, and leaves everything standing for a closer look.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn measure(
+    args: &Settings,
+    place: &Place,
+    cores: Cores,
+) -> Result<(Report, Stage), Failure> {
     say("writing the film and starting the node ...");
-    let origin = Origin::start(&place, cores.load, Film { bytes: args.film << 20 }, None).await?;
+    let origin = Origin::start(place, cores.load, Film { bytes: args.film << 20 }, None).await?;
     let (mut candidates, mut unmeasured) = (Vec::new(), Vec::new());
     let others = args.peers.iter().copied().filter(|peer| *peer != YARDSTICK);
     for peer in std::iter::once(YARDSTICK).chain(others) {
         if let Some(why) = peer.missing() {
-            unmeasured.push(Unmeasured::skipped(peer, why));
+            unmeasured.push(Unmeasured::skipped(peer.name(), why));
             continue;
         }
         say(&format!("starting: {}", peer.name()));
         let setting = GateSetting { park_after: None };
-        match prepared(peer, &origin, peer.start(&place, cores.measured, origin.address, setting)).await {
+        match prepared(peer, &origin, peer.start(place, cores.measured, origin.address, setting)).await {
             Ok(server) => candidates.push(Candidate { peer, server, rounds: Vec::new(), fault: None }),
             Err(failure) if peer == YARDSTICK => return Err(failure),
-            Err(failure) => unmeasured.push(Unmeasured::failed(peer, failure.to_string())),
+            Err(failure) => unmeasured.push(Unmeasured::failed(peer.name(), failure.to_string())),
         }
     }
     let mut rows = Vec::new();
     for &shape in &args.shapes {
         rows.extend(line_up(&mut candidates, shape, args, origin.film).await?);
     }
-    let faults = candidates.into_iter().filter_map(|one| Some(Unmeasured::failed(one.peer, one.fault?)));
+    let faults = candidates.iter().filter_map(|one| Some((one.peer.name(), one.fault.as_ref()?)));
+    let faults = faults.map(|(name, fault)| Unmeasured::failed(name, fault));
     unmeasured.extend(faults);
     let load = format!(
         "{} rounds of {} s, paced ones {} s, at most {} GiB, for each; a film of {} MiB; proxies on core {}, node and viewers on core {}",
@@ -94,7 +120,27 @@ async fn measure(args: &Args, cores: Cores) -> Result<Report, Failure> {
         cores.measured,
         cores.load
     );
-    Ok(Report { machine: machine()?, load, rows, unmeasured })
+    let report = Report { machine: machine()?, load, rows, unmeasured };
+    Ok((report, Stage { origin, candidates }))
+}
+
+impl Stage {
+    /// The gate, if it is sound.
+    pub(crate) fn gate(&self) -> Option<&Server> {
+        let gate = self.candidates.iter().find(|one| one.peer == Peer::Gate && one.fault.is_none());
+        gate.map(|gate| &gate.server)
+    }
+
+    /// Lets viewers watch through the gate once more.
+    ///
+    /// # Errors
+    /// The gate lets one of them down.
+    pub(crate) async fn once_more(&self, gate: &Server, shape: Shape, seconds: u64) -> Result<(), Failure> {
+        // A paced round lasts several times as long as it is told.
+        let seconds = if shape == Shape::Paced { seconds.div_ceil(load::PACED_TIMES) } else { seconds };
+        let limits = load::Limits { seconds, bytes: u64::MAX >> 1 };
+        load::round(gate, Peer::Gate, self.origin.film, shape, limits).await.map(drop)
+    }
 }
 
 /// Starts a proxy, and sees it deliver the whole film once before anything is measured.
@@ -112,7 +158,7 @@ async fn prepared(
 async fn line_up(
     candidates: &mut [Candidate],
     shape: Shape,
-    args: &Args,
+    args: &Settings,
     film: Film,
 ) -> Result<Vec<Row>, Failure> {
     let limits = load::Limits { seconds: args.seconds, bytes: args.round_max << 30 };

@@ -19,6 +19,10 @@ pub(crate) const CITIES: [(f64, f64); 5] =
 /// A node takes more viewers than any measurement brings: the choice is by place.
 pub(crate) const ROOMY: u32 = 1_000_000_000;
 
+/// With these links are signed.
+pub(crate) const ACCESS_KEY: &str = "watchgate-bench";
+pub(crate) const SECRET_KEY: &str = "a secret of the measurement";
+
 /// What a node says of a film beside its length.
 const FILM: &str = "ETag: \"9bb58f26192e4ba00f01e2e7b136bbd8-512\"\r\n\
     Last-Modified: Mon, 23 Nov 2026 12:00:00 GMT\r\nx-amz-version-id: 3d2c38f2-9a0c-488f-b54c-05104ba6a699\r\n\
@@ -76,12 +80,18 @@ pub(crate) fn held(to: &mut Vec<u8>, status: &str, length: u64, more: fmt::Argum
     let _ = write!(to, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{FILM}{more}\r\n");
 }
 
+/// Where viewers find the node with this number.
+pub(crate) fn host(number: usize) -> String {
+    format!("node-{number}.storage.films.example")
+}
+
 /// The table of a node in the gate's configuration, played by the stub at `endpoint`.
 pub(crate) fn node(number: usize, (lat, lon): (f64, f64), endpoint: SocketAddr, max_viewers: u32) -> String {
     format!(
         "\n[[node]]\nid = \"node-{number}\"\nendpoint = \"http://{endpoint}\"\n\
-         public_url = \"https://node-{number}.storage.films.example\"\nat = {{ lat = {lat:.2}, lon = {lon:.2} }}\n\
-         max_viewers = {max_viewers}\naccess_key = \"watchgate-bench\"\nsecret_key = \"a secret of the measurement\"\n"
+         public_url = \"https://{host}\"\nat = {{ lat = {lat:.2}, lon = {lon:.2} }}\n\
+         max_viewers = {max_viewers}\naccess_key = \"{ACCESS_KEY}\"\nsecret_key = \"{SECRET_KEY}\"\n",
+        host = host(number),
     )
 }
 

@@ -23,17 +23,17 @@ use crate::viewer::field;
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Many connections that ask in turn, each when it is free and a request is due.
-pub(super) struct Line {
+pub(crate) struct Line {
     address: SocketAddr,
-    pub(super) tickets: Tickets,
+    pub(crate) tickets: Tickets,
     /// Writes the next request.
     question: RefCell<Box<dyn FnMut() -> String>>,
-    pub(super) tally: Tally,
+    pub(crate) tally: Tally,
 }
 
 /// What a line found.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// Answers by status.
     statuses: RefCell<BTreeMap<u16, u64>>,
     /// Requests without a whole answer.
@@ -48,14 +48,14 @@ pub(super) struct Tally {
 
 /// A connection that is made when it is needed, and made again when it broke.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     address: SocketAddr,
     stream: Option<TcpStream>,
     received: Vec<u8>,
 }
 
 impl Line {
-    pub(super) fn new(
+    pub(crate) fn new(
         address: SocketAddr,
         schedule: Schedule,
         question: impl FnMut() -> String + 'static,
@@ -65,7 +65,7 @@ impl Line {
     }
 
     /// Sets so many connections to work; to be called within a `LocalSet`. Each ends when there are no more tickets.
-    pub(super) fn work(self: &Rc<Self>, connections: u32) -> Vec<JoinHandle<()>> {
+    pub(crate) fn work(self: &Rc<Self>, connections: u32) -> Vec<JoinHandle<()>> {
         let worker = |line: Rc<Self>| async move {
             let mut connection = Connection::new(line.address);
             while let Some(due) = line.tickets.next().await {
@@ -106,26 +106,35 @@ impl Tally {
         }
     }
 
-    pub(super) fn statuses(&self) -> BTreeMap<u16, u64> {
+    /// As if nothing had been counted yet.
+    pub(crate) fn forget(&self) {
+        self.statuses.borrow_mut().clear();
+        self.unanswered.set(0);
+        self.took_us.borrow_mut().reset();
+        self.late_us.borrow_mut().reset();
+        self.complaint.take();
+    }
+
+    pub(crate) fn statuses(&self) -> BTreeMap<u16, u64> {
         self.statuses.borrow().clone()
     }
 
-    pub(super) fn unanswered(&self) -> u64 {
+    pub(crate) fn unanswered(&self) -> u64 {
         self.unanswered.get()
     }
 
     /// What the first request without an answer met.
-    pub(super) fn complaint(&self) -> Option<String> {
+    pub(crate) fn complaint(&self) -> Option<String> {
         self.complaint.borrow().clone()
     }
 
     /// The time that this part of all answers, 0 to 1, did not take longer than, in milliseconds.
-    pub(super) fn took_ms(&self, part: f64) -> f64 {
+    pub(crate) fn took_ms(&self, part: f64) -> f64 {
         self.took_us.borrow().value_at_quantile(part) as f64 / 1e3
     }
 
     /// The same of how late requests were sent.
-    pub(super) fn late_ms(&self, part: f64) -> f64 {
+    pub(crate) fn late_ms(&self, part: f64) -> f64 {
         self.late_us.borrow().value_at_quantile(part) as f64 / 1e3
     }
 }
@@ -241,6 +250,9 @@ mod tests {
         assert!(tally.late_ms(0.99) < 1.0 && tally.late_ms(1.0) >= 499.0, "{tally:?}");
         assert_eq!((tally.statuses()[&302], tally.unanswered()), (99, 1));
         assert_eq!(tally.complaint().as_deref(), Some("silent"));
+        tally.forget();
+        assert_eq!((tally.statuses().len(), tally.unanswered(), tally.complaint()), (0, 0, None));
+        assert!(tally.took_ms(1.0) < 1.0, "{tally:?}");
     }
 
     #[tokio::test]

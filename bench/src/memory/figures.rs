@@ -11,17 +11,17 @@ use crate::peers::{Peer, Unmeasured};
 use crate::run;
 
 /// KiB of the gate's own memory that an idle connection may cost.
-const GOAL_IDLE: f64 = 32.0;
+pub(crate) const GOAL_IDLE: f64 = 32.0;
 /// The same for a slow or paused viewer.
-const GOAL_WATCHING: f64 = 64.0;
+pub(crate) const GOAL_WATCHING: f64 = 64.0;
 /// KiB of the kernel's memory that a slow or paused viewer may cost, on both legs together.
 const GOAL_KERNEL: f64 = 1024.0;
 
 /// One proxy with one kind of viewers at one moment.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(crate) struct Row {
     name: &'static str,
-    kind: &'static str,
+    kind: Kind,
     viewers: u32,
     /// Seconds after the last viewer has come to its state.
     seconds: u64,
@@ -45,11 +45,59 @@ pub(super) struct Row {
 
 /// A whole run.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) machine: String,
     pub(super) load: String,
     pub(super) rows: Vec<Row>,
-    pub(super) unmeasured: Vec<Unmeasured>,
+    pub(crate) unmeasured: Vec<Unmeasured>,
+}
+
+impl Report {
+    /// What the gate's process takes for a viewer of this kind at each look, in KiB.
+    pub(crate) fn gate_kib(&self, kind: Kind) -> impl Iterator<Item = f64> {
+        let rows = self.rows.iter().filter(move |row| row.kind == kind && row.name == Peer::Gate.name());
+        rows.map(|row| row.own_kib)
+    }
+
+    /// All of it but the machine and what could not be measured.
+    pub(crate) fn body(&self) -> String {
+        let mut text = format!("{}\n\n", self.load);
+        text.push_str(
+            "| proxy | viewers | after | own KiB | goal | resident KiB | kernel KiB | goal | to viewer + to node | \
+             node connections |\n|---|---|---|---|---|---|---|---|---|---|\n",
+        );
+        for row in &self.rows {
+            // Writing to a String does not fail.
+            let _ = writeln!(
+                text,
+                "| {} | {} {} | {} s | {:.1} | {} | {:.1} | {:.1} | {} | {:.1} + {:.1} | {} |",
+                row.name,
+                row.viewers,
+                row.kind.name(),
+                row.seconds,
+                row.own_kib,
+                against(row.own_kib, row.own_goal_kib),
+                row.resident_kib,
+                row.kernel_kib,
+                against(row.kernel_kib, row.kernel_goal_kib),
+                row.kernel_viewer_leg_kib,
+                row.kernel_node_leg_kib,
+                row.sockets.node.sockets,
+            );
+        }
+        text.push_str(
+            "\nBy viewer: growth of what is private and dirty, and what sockets hold on both legs.",
+        );
+        if let Some(most) = self.rows.iter().map(|row| row.tcp_pressure).reduce(f64::max) {
+            let _ = write!(text, " TCP memory of the machine: at most {most:.2} of where the kernel saves.");
+            if most >= 1.0 {
+                text.push_str(
+                    " IT SAVED: kernel figures would be greater with fewer viewers or a greater tcp_mem.",
+                );
+            }
+        }
+        text
+    }
 }
 
 impl Row {
@@ -68,7 +116,7 @@ impl Row {
         let gate = peer == Peer::Gate;
         Self {
             name: peer.name(),
-            kind: kind.name(),
+            kind,
             viewers,
             seconds,
             own_kib: each(own.private_dirty as f64),
@@ -94,41 +142,7 @@ impl fmt::Display for Row {
 
 impl run::Report for Report {
     fn table(&self) -> String {
-        let mut text = format!("{}\n{}\n\n", self.machine, self.load);
-        text.push_str(
-            "| proxy | viewers | after | own KiB | goal | resident KiB | kernel KiB | goal | to viewer + to node | \
-             node connections |\n|---|---|---|---|---|---|---|---|---|---|\n",
-        );
-        for row in &self.rows {
-            // Writing to a String does not fail.
-            let _ = writeln!(
-                text,
-                "| {} | {} {} | {} s | {:.1} | {} | {:.1} | {:.1} | {} | {:.1} + {:.1} | {} |",
-                row.name,
-                row.viewers,
-                row.kind,
-                row.seconds,
-                row.own_kib,
-                against(row.own_kib, row.own_goal_kib),
-                row.resident_kib,
-                row.kernel_kib,
-                against(row.kernel_kib, row.kernel_goal_kib),
-                row.kernel_viewer_leg_kib,
-                row.kernel_node_leg_kib,
-                row.sockets.node.sockets,
-            );
-        }
-        text.push_str(
-            "\nBy viewer: growth of what is private and dirty, and what sockets hold on both legs.",
-        );
-        if let Some(most) = self.rows.iter().map(|row| row.tcp_pressure).reduce(f64::max) {
-            let _ = write!(text, " TCP memory of the machine: at most {most:.2} of where the kernel saves.");
-            if most >= 1.0 {
-                text.push_str(
-                    " IT SAVED: kernel figures would be greater with fewer viewers or a greater tcp_mem.",
-                );
-            }
-        }
+        let mut text = format!("{}\n{}", self.machine, self.body());
         for one in &self.unmeasured {
             let _ = write!(text, "\n{one}");
         }

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -58,6 +59,13 @@ pub(super) struct Scene {
 pub(super) struct Held {
     still: Vec<Viewer>,
     watching: Vec<JoinHandle<Result<(), String>>>,
+}
+
+/// By its name.
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
 }
 
 impl Kind {

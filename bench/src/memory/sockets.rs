@@ -8,7 +8,7 @@ use std::process::Command;
 use serde::Serialize;
 
 use crate::Failure;
-use crate::peers::program;
+use crate::needs::Need;
 use crate::process::read;
 
 /// Sockets of one leg, and the bytes that they hold together.
@@ -64,7 +64,7 @@ impl Legs {
 }
 
 fn leg(filter: &str) -> Result<Leg, Failure> {
-    let ss = program("ss").map_err(|why| Failure::NotHere(format!("{why} (Debian: iproute2)")))?;
+    let ss = Need::Ss.found().map_err(Failure::NotHere)?;
     let told = Command::new(&ss).args(["-tmnHO", "state", "established", filter]).output();
     let told = told.map_err(Failure::during(ss.clone()))?;
     if !told.status.success() {

@@ -7,13 +7,15 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::lineup::{Runner, ratio};
 use super::load::Round;
 use crate::figures::Spread;
+use crate::peers::Unmeasured;
 use crate::run;
 
 /// Everything about one server.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(crate) struct Row {
     name: String,
     /// Processor time by redirect, in microseconds.
     cpu_us: Spread,
@@ -30,21 +32,29 @@ pub(super) struct Row {
 
 /// A whole run.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) machine: String,
     pub(super) load: String,
     pub(super) database: String,
     pub(super) rows: Vec<Row>,
+    pub(super) unmeasured: Vec<Unmeasured>,
 }
 
 impl Row {
+    /// Of each runner without a fault; the first is the yardstick.
+    pub(crate) fn of(runners: &[Runner]) -> Vec<Self> {
+        let [yardstick, ..] = runners else { return Vec::new() };
+        let sound = runners.iter().filter(|runner| runner.fault.is_none());
+        sound.map(|runner| Self::new(&runner.name, &runner.rounds, &yardstick.rounds)).collect()
+    }
+
     /// From the rounds of one server and those of the bare proxy in the same turns.
-    pub(super) fn new(name: &str, rounds: &[Round], bare: &[Round]) -> Self {
+    fn new(name: &str, rounds: &[Round], bare: &[Round]) -> Self {
         let hosts = rounds.iter().flat_map(|round| &round.hosts).collect::<std::collections::BTreeSet<_>>();
         Self {
             name: name.to_owned(),
             cpu_us: Spread::of(rounds.iter().map(Round::cpu_us)),
-            ratio: Spread::of(rounds.iter().zip(bare).map(|(round, bare)| round.cpu_us() / bare.cpu_us())),
+            ratio: ratio(rounds, bare, Round::cpu_us),
             busy: Spread::of(rounds.iter().map(Round::busy)),
             answers: rounds.iter().map(|round| round.answers).sum(),
             answer_bytes: rounds.iter().map(|round| round.answer_bytes).sum::<f64>() / rounds.len() as f64,
@@ -74,7 +84,14 @@ impl run::Report for Report {
             );
         }
         text.push_str("\nMedian over the rounds (least-greatest); ratios within each round.");
+        for one in &self.unmeasured {
+            let _ = write!(text, "\n{one}");
+        }
         text
+    }
+
+    fn is_whole(&self) -> bool {
+        self.unmeasured.iter().all(Unmeasured::is_skipped)
     }
 }
 
@@ -91,6 +108,7 @@ mod tests {
             answers_in_all: 1000,
             used_ns,
             took: Duration::from_millis(100),
+            idle: 0.0,
             answer_bytes: 600.0,
             hosts: ["a".to_owned()].into(),
         }
@@ -104,7 +122,8 @@ mod tests {
         assert_eq!(row.ratio, Spread { median: 1.2, least: 1.2, greatest: 1.2 });
         assert_eq!(row.cpu_us, Spread { median: 18.0, least: 12.0, greatest: 24.0 });
         assert_eq!((row.answers, row.nodes_chosen), (2000, 1));
-        let report = Report { machine: "m".into(), load: "l".into(), database: "d".into(), rows: vec![row] };
+        let (machine, load, database) = ("m".into(), "l".into(), "d".into());
+        let report = Report { machine, load, database, rows: vec![row], unmeasured: Vec::new() };
         assert!(
             report.table().contains("| gate | 18.00 (12.00-24.00) | 1.20 (1.20-1.20) |"),
             "{}",

@@ -6,12 +6,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::lineup::Lines;
 use crate::random::Random;
 use crate::{Failure, stub};
 
 /// Whether the gate writes its access line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AccessLine {
+pub(crate) enum AccessLine {
     /// As it does by default.
     Written,
     /// Switched off.
@@ -20,26 +21,47 @@ pub(super) enum AccessLine {
 
 /// Whether the gate asks who holds a film.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(crate) enum Presence {
     /// As it does by default; what it heard is believed for as long as the measurement takes, so that the requests of
     /// viewers are measured and not the questions to nodes.
-    Asked,
+    Asked {
+        /// Films that are remembered.
+        capacity: u64,
+    },
     /// Switched off.
     Off,
 }
 
 /// What the gate's configuration depends on.
-#[derive(Debug)]
-pub(super) struct Fleet<'a> {
-    pub(super) nodes: usize,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    pub(crate) nodes: usize,
     /// A node's budget of viewers; links are counted against it as if each brought a viewer who stays a while.
-    pub(super) max_viewers: u32,
-    pub(super) access_line: AccessLine,
-    pub(super) presence: Presence,
-    pub(super) database: &'a Path,
-    /// Where all nodes are found.
-    pub(super) stub: SocketAddr,
+    pub(crate) max_viewers: u32,
+    pub(crate) access_line: AccessLine,
+    pub(crate) presence: Presence,
+    /// From probe to probe of a node; `None`: as by default.
+    pub(crate) probe_every_s: Option<u64>,
 }
+
+impl Setting {
+    /// What to expect of its log.
+    pub(crate) fn lines(&self) -> Lines {
+        match self.access_line {
+            AccessLine::Written => Lines::Written,
+            AccessLine::Off => Lines::None,
+        }
+    }
+}
+
+/// As an operator would have it.
+pub(crate) const USUAL: Setting = Setting {
+    nodes: 5,
+    max_viewers: stub::ROOMY,
+    access_line: AccessLine::Written,
+    presence: Presence::Asked { capacity: 1_000_000 },
+    probe_every_s: None,
+};
 
 /// Starts the stub, which says that every node holds every film. The gate asks for those by HEAD, so that no byte
 /// follows.
@@ -57,19 +79,33 @@ pub(super) fn start() -> Result<SocketAddr, Failure> {
     })
 }
 
-/// The gate's configuration file: what the measurement needs, everything else by default.
-pub(super) fn config(http: SocketAddr, admin: SocketAddr, fleet: &Fleet<'_>) -> String {
+/// The gate's configuration file: what the measurement needs, everything else by default. All nodes are found at
+/// `stub`.
+pub(super) fn config(
+    http: SocketAddr,
+    admin: SocketAddr,
+    setting: &Setting,
+    database: &Path,
+    stub: SocketAddr,
+) -> String {
+    let presence = match setting.presence {
+        Presence::Asked { capacity } => {
+            format!("enabled = true\ncapacity = {capacity}\npositive_ttl = \"24h\"\n")
+        }
+        Presence::Off => "enabled = false\n".to_owned(),
+    };
+    let probes = setting.probe_every_s.map(|seconds| format!("interval = \"{seconds}s\"\nrise = 1\n"));
     let mut text = format!(
         "[listen]\nhttp = \"{http}\"\nadmin = \"{admin}\"\n\n[viewer]\ntrusted_proxies = [\"127.0.0.0/8\"]\n\n\
          [geoip]\ndatabases = [{:?}]\n\n[bucket]\nname = \"movies\"\n\n[log]\naccess = {}\n\n\
-         [presence]\nenabled = {}\npositive_ttl = \"24h\"\n",
-        fleet.database.to_string_lossy(),
-        fleet.access_line == AccessLine::Written,
-        fleet.presence == Presence::Asked,
+         [health]\n{}\n[presence]\n{presence}",
+        database.to_string_lossy(),
+        setting.access_line == AccessLine::Written,
+        probes.unwrap_or_default(),
     );
     let mut random = Random::new(6);
-    for node in 0..fleet.nodes {
-        text.push_str(&stub::node(node, site(node, &mut random), fleet.stub, fleet.max_viewers));
+    for node in 0..setting.nodes {
+        text.push_str(&stub::node(node, site(node, &mut random), stub, setting.max_viewers));
     }
     text
 }
@@ -89,12 +125,19 @@ mod tests {
     #[test]
     fn every_node_is_written() {
         let here = SocketAddr::from(([127, 0, 0, 1], 1));
-        let database = Path::new("/a\"b.mmdb");
+        let check = |setting: Setting, parts: &[&str]| {
+            let text = config(here, here, &setting, Path::new("/a\"b.mmdb"), here);
+            assert_eq!(text.matches("[[node]]").count(), setting.nodes);
+            for part in parts {
+                assert!(text.contains(part), "no {part} in\n{text}");
+            }
+        };
+        check(
+            USUAL,
+            &["databases = [\"/a\\\"b.mmdb\"]", "access = true", "[presence]\nenabled = true\ncapacity"],
+        );
         let (access_line, presence) = (AccessLine::Off, Presence::Off);
-        let fleet = Fleet { nodes: 7, max_viewers: 9, access_line, presence, database, stub: here };
-        let text = config(here, here, &fleet);
-        assert!(text.contains("[presence]\nenabled = false"), "{text}");
-        assert_eq!(text.matches("[[node]]").count(), 7);
-        assert!(text.contains("databases = [\"/a\\\"b.mmdb\"]") && text.contains("access = false"), "{text}");
+        let other = Setting { nodes: 7, access_line, presence, probe_every_s: Some(60), ..USUAL };
+        check(other, &["[presence]\nenabled = false", "access = false", "[health]\ninterval = \"60s\""]);
     }
 }

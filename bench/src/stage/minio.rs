@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::{ACCESS_KEY, BUCKET, CITIES, SECRET_KEY};
-use crate::peers::program;
+use crate::needs::program;
 use crate::process::{Place, Server, free_address};
 use crate::relay::{Relay, Trouble};
 use crate::{Failure, gate};
@@ -242,7 +242,9 @@ fn bucket(id: &str) -> String {
 /// # Errors
 /// It is not there.
 fn found(name: &str) -> Result<String, Failure> {
-    program(name).map_err(|missing| {
+    let found = program(name).map(|file| file.display().to_string());
+    found.ok_or_else(|| {
+        let missing = format!("{name} is not installed");
         let module = "github.com/minio/minio@latest github.com/minio/mc@latest";
         Failure::NotHere(format!("{missing} (with Go: go install {module})"))
     })

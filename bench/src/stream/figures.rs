@@ -14,8 +14,8 @@ use crate::run;
 
 /// Everything about one proxy under one shape of load.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
-    shape: &'static str,
+pub(crate) struct Row {
+    shape: Shape,
     name: &'static str,
     /// Processor seconds by GiB.
     cpu_s_per_gib: Spread,
@@ -30,11 +30,50 @@ pub(super) struct Row {
 
 /// A whole run.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) machine: String,
     pub(super) load: String,
     pub(super) rows: Vec<Row>,
-    pub(super) unmeasured: Vec<Unmeasured>,
+    pub(crate) unmeasured: Vec<Unmeasured>,
+}
+
+impl Report {
+    /// The gate's processor seconds by GiB under this shape.
+    pub(crate) fn gate_cost(&self, shape: Shape) -> Option<Spread> {
+        self.of_gate(shape).map(|row| row.cpu_s_per_gib)
+    }
+
+    /// The gate's ratio under this shape.
+    pub(crate) fn gate(&self, shape: Shape) -> Option<Spread> {
+        self.of_gate(shape).map(|row| row.ratio)
+    }
+
+    fn of_gate(&self, shape: Shape) -> Option<&Row> {
+        self.rows.iter().find(|row| row.shape == shape && row.name == Peer::Gate.name())
+    }
+
+    /// All of it but the machine and what could not be measured.
+    pub(crate) fn body(&self) -> String {
+        let mut text = format!("{}\n\n", self.load);
+        text.push_str("| load | proxy | CPU s per GiB | times tuned nginx | MiB/s | core in use | GiB |\n");
+        text.push_str("|---|---|---|---|---|---|---|\n");
+        for row in &self.rows {
+            // Writing to a String does not fail.
+            let _ = writeln!(
+                text,
+                "| {} | {} | {:.3} | {:.2} | {:.0} | {:.0} % | {:.1} |",
+                row.shape.name(),
+                row.name,
+                row.cpu_s_per_gib,
+                row.ratio,
+                row.mib_per_s,
+                row.busy.median * 100.0,
+                row.bytes as f64 / f64::from(1 << 30),
+            );
+        }
+        text.push_str("\nMedian over the rounds (least-greatest); ratios within each round.");
+        text
+    }
 }
 
 impl Row {
@@ -42,7 +81,7 @@ impl Row {
     pub(super) fn new(shape: Shape, peer: Peer, rounds: &[Round], yardstick: &[Round]) -> Self {
         let ratios = rounds.iter().zip(yardstick);
         Self {
-            shape: shape.name(),
+            shape,
             name: peer.name(),
             cpu_s_per_gib: Spread::of(rounds.iter().map(Round::cpu_s_per_gib)),
             ratio: Spread::of(ratios.map(|(round, other)| round.cpu_s_per_gib() / other.cpu_s_per_gib())),
@@ -56,24 +95,7 @@ impl Row {
 
 impl run::Report for Report {
     fn table(&self) -> String {
-        let mut text = format!("{}\n{}\n\n", self.machine, self.load);
-        text.push_str("| load | proxy | CPU s per GiB | times tuned nginx | MiB/s | core in use | GiB |\n");
-        text.push_str("|---|---|---|---|---|---|---|\n");
-        for row in &self.rows {
-            // Writing to a String does not fail.
-            let _ = writeln!(
-                text,
-                "| {} | {} | {:.3} | {:.2} | {:.0} | {:.0} % | {:.1} |",
-                row.shape,
-                row.name,
-                row.cpu_s_per_gib,
-                row.ratio,
-                row.mib_per_s,
-                row.busy.median * 100.0,
-                row.bytes as f64 / f64::from(1 << 30),
-            );
-        }
-        text.push_str("\nMedian over the rounds (least-greatest); ratios within each round.");
+        let mut text = format!("{}\n{}", self.machine, self.body());
         for one in &self.unmeasured {
             let _ = write!(text, "\n{one}");
         }
@@ -101,14 +123,14 @@ mod tests {
         // The machine is twice as slow in the second turn, for both.
         let (nginx, gate) = ([200_000_000, 400_000_000].map(round), [150_000_000, 300_000_000].map(round));
         let rows = vec![Row::new(Shape::One, Peer::Gate, &gate, &nginx)];
-        let skipped = Unmeasured::skipped(Peer::Haproxy, "haproxy is not installed".to_owned());
+        let skipped = Unmeasured::skipped(Peer::Haproxy.name(), "haproxy is not installed");
         let (machine, load) = ("m".to_owned(), "l".to_owned());
         let mut report = Report { machine, load, rows, unmeasured: vec![skipped] };
         let table = report.table();
         assert!(table.contains("| 1 viewer | gate | 0.225 (0.150-0.300) | 0.75 (0.75-0.75) |"), "{table}");
         assert!(table.ends_with("Skipped: HAProxy, splice: haproxy is not installed"), "{table}");
         assert!(report.is_whole());
-        report.unmeasured.push(Unmeasured::failed(Peer::Pingora, "no".to_owned()));
+        report.unmeasured.push(Unmeasured::failed(Peer::Pingora.name(), "no"));
         assert!(!report.is_whole());
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use serde::{Serialize, Serializer};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tokio::time::{sleep, sleep_until, timeout};
@@ -65,8 +66,15 @@ struct Tally {
     over: Cell<bool>,
 }
 
+/// By its name.
+impl Serialize for Shape {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
+}
+
 impl Shape {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::One => "1 viewer",
             Self::Sixteen => "16 viewers",
