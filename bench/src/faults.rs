@@ -94,7 +94,7 @@ impl Modes {
 /// Plays and reports.
 ///
 /// # Errors
-/// [`Failure`]: the stage could not be set up. A fault that could not be played is in the report.
+/// [`Failure`]: a program is missing. A fault that could not be played is in the report.
 pub(crate) fn run(args: &Args) -> Result<Told, Failure> {
     if let Some(file) = &args.save {
         // Minutes later is too late to learn that it cannot be written.
@@ -133,10 +133,9 @@ async fn drill(args: &Args) -> Result<Report, Failure> {
             }
             Ok(harm) => {
                 let begun = Instant::now();
-                let stage = standing(&mut nodes, &place, args.nodes).await?;
                 let number = rows.len() as u64;
-                let played = Playing { args, place: &place, times, story, harm, number };
-                match played.play(stage).await {
+                let playing = Playing { args, place: &place, times, story, harm, number };
+                match playing.play(&mut nodes).await {
                     Ok(log) => {
                         let verdict = |gate| judge::verdict(story, &times, &log, gate);
                         row.verdicts = log.gates.iter().map(verdict).collect();
@@ -145,6 +144,8 @@ async fn drill(args: &Args) -> Result<Report, Failure> {
                             row.failed = Some("no viewer met the fault: it proves nothing".to_owned());
                         }
                     }
+                    // The next one would lack it, too.
+                    Err(failure @ Failure::NotHere(_)) => return Err(failure),
                     Err(failure) => {
                         row.failed = Some(failure.to_string());
                         // Nobody knows what state it was left in.
@@ -214,7 +215,9 @@ struct Playing<'a> {
 }
 
 impl Playing<'_> {
-    async fn play(&self, nodes: &mut Nodes) -> Result<seen::Log, Failure> {
+    /// Takes the nodes that are standing, or starts some.
+    async fn play(&self, nodes: &mut Option<Nodes>) -> Result<seen::Log, Failure> {
+        let nodes = standing(nodes, self.place, self.args.nodes).await?;
         let (size, films, fresh) = (self.size(), self.films(), self.film(2, CLIP_BYTES));
         say(&format!("{}: films and gates ...", self.story.fault.name()));
         nodes.narrow(size.pace * NARROW).await?;

@@ -4,9 +4,12 @@
 //! networks: no database is needed. Absent on purpose: what is played here.
 
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::time::SystemTime;
 
 use crate::process::{Place, Server, free_address};
+use crate::random::Random;
 use crate::{Failure, gate};
 
 pub(crate) mod minio;
@@ -90,7 +93,7 @@ impl Gate {
     /// It is not built, or does not come so far in half a minute.
     pub(crate) async fn start(place: &Place, setup: &Setup<'_>) -> Result<Self, Failure> {
         let (address, admin, name) =
-            (free_address()?, free_address()?, format!("gate-{}", setup.mode.word()));
+            (quiet_address()?, quiet_address()?, format!("gate-{}", setup.mode.word()));
         let file = place.written(&format!("{name}.toml"), &config(address, admin, setup))?;
         let limit = setup.files.map(|files| format!("--nofile={files}:{files}"));
         let under: Vec<&str> = match &limit {
@@ -103,6 +106,25 @@ impl Gate {
         process.wait_until("has all its nodes up", up).await?;
         Ok(Self { process, address, admin })
     }
+}
+
+/// A port of the loopback that nobody has now and that no outgoing connection will be given: a node that is killed finds
+/// its port free when it comes back.
+fn quiet_address() -> Result<SocketAddr, Failure> {
+    const FIRST: u16 = 10_000;
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let end = range.split_whitespace().next().and_then(|first| first.parse::<u16>().ok());
+    let ports = end.and_then(|end| end.checked_sub(FIRST)).map_or(0, usize::from);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut random = Random::new(u64::from(std::process::id()) << 32 ^ u64::from(since.subsec_nanos()));
+    for _ in 0..ports.min(100) {
+        // Below the first outgoing one, which is a u16.
+        let port = FIRST + u16::try_from(random.below(ports)).unwrap_or_default();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok((Ipv4Addr::LOCALHOST, port).into());
+        }
+    }
+    free_address()
 }
 
 fn config(address: SocketAddr, admin: SocketAddr, setup: &Setup<'_>) -> String {

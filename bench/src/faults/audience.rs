@@ -64,9 +64,8 @@ fn begun(world: &World, near: usize) -> Vec<Guest> {
     let paused = (0..world.size.paused).map(|number| Guest {
         role: Role::Paused,
         number: number % NETWORKS,
-        // The first goes on in the middle of the fault, the second at its end, and before half a minute is over, when
-        // MinIO lets a reader go that takes nothing.
-        wakes_after: Duration::from_millis(1500) + Duration::from_secs(15) * u32::from(number),
+        // The first goes on in the middle of the fault, the second at its end.
+        wakes_after: Duration::from_millis(1500) + Duration::from_mins(1) * u32::from(number),
         pauses_after: Some(PAUSED_AT),
         pace: None,
         ..watching

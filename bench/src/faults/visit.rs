@@ -17,6 +17,9 @@ use crate::stage::{CITIES, Mode};
 /// After the last byte nothing may follow; so long it is listened for.
 const LISTEN: Duration = Duration::from_millis(500);
 
+/// Nobody pauses for longer: after half a minute MinIO lets a reader go that takes nothing, which is no fault.
+const PAUSE_MAX: Duration = Duration::from_secs(20);
+
 /// Whom a viewer asks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Door {
@@ -245,10 +248,14 @@ impl Reader {
     async fn rest(&mut self, begun: Instant) {
         if self.guest.pauses_after.is_some_and(|after| self.bytes >= after) {
             self.guest.pauses_after = None;
-            self.world.reached(Phase::Harm).await;
+            let pause = async {
+                self.world.reached(Phase::Harm).await;
+                tokio::time::sleep(self.guest.wakes_after).await;
+            };
             tokio::select! {
-                () = tokio::time::sleep(self.guest.wakes_after) => {}
+                () = pause => {}
                 () = self.world.reached(Phase::After) => {}
+                () = tokio::time::sleep(PAUSE_MAX) => {}
             }
         } else if let Some(pace) = self.guest.pace {
             let due = begun + Duration::from_secs_f64(self.bytes as f64 / pace as f64);

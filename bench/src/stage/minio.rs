@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{ACCESS_KEY, BUCKET, CITIES, SECRET_KEY};
+use super::{ACCESS_KEY, BUCKET, CITIES, SECRET_KEY, quiet_address};
 use crate::needs::program;
-use crate::process::{Place, Server, free_address};
+use crate::process::{Place, Server};
 use crate::relay::{Relay, Trouble};
 use crate::{Failure, gate};
 
@@ -91,7 +91,7 @@ impl Cluster {
         let scratch = folder.path();
         let mut nodes = Vec::new();
         for city in CITIES {
-            let address = free_address()?;
+            let address = quiet_address()?;
             let (folder, inbound) = (scratch.join(city.id), Relay::start(address).await?);
             nodes.push(Minio { process: None, address, folder, inbound });
         }

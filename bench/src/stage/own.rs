@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{ACCESS_KEY, BUCKET, SECRET_KEY};
+use super::{ACCESS_KEY, BUCKET, SECRET_KEY, quiet_address};
 use crate::Failure;
-use crate::process::{Place, Server, free_address};
+use crate::process::{Place, Server};
 
 /// One node.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Own {
     /// # Errors
     /// It is not built, or does not listen.
     pub(crate) async fn start(place: &Place, name: &'static str) -> Result<Self, Failure> {
-        let (address, control) = (free_address()?, free_address()?);
+        let (address, control) = (quiet_address()?, quiet_address()?);
         let mut node = Self { name, process: None, address, control, held: Vec::new() };
         node.run(place).await?;
         Ok(node)
