@@ -245,6 +245,7 @@ impl Tab {
         let from = HeaderValue::from_str(&format!("bytes={}-", want.from));
         range.extend(from.ok().map(|from| (RANGE, from)));
         if let Some(link) = link.as_ref() {
+            self.shared.tally.borrow_mut().sent_to_link(want.due, Instant::now());
             return self.open_node(link, &range, want, Kind::Seek).await.map(Opened::Stream);
         }
         let answer = self.ask_gate(want, &range).await?;
