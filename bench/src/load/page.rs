@@ -20,8 +20,11 @@ const NODES_SHOWN: usize = 7;
 pub(super) fn html(report: &Report) -> String {
     let set_up = &report.set_up;
     let verdict = match report.complaints.first() {
-        Some(complaint) => (complaint.as_str(), Colour::Bad),
-        None => ("As it should be", Colour::Good),
+        Some(complaint) => (complaint.clone(), Colour::Bad),
+        None if report.errors > 0 => {
+            (format!("{} errors, which is within what is allowed", report.errors), Colour::Warn)
+        }
+        None => ("No errors, and no wrong byte".to_owned(), Colour::Good),
     };
     let mut page =
         Page::new(format!("Load: {}", set_up.scenario), format!("{} {}", set_up.about, report.lede()))

@@ -210,8 +210,13 @@ impl Tally {
     }
 
     pub(super) fn sent(&mut self, due: Instant, now: Instant) {
-        self.counts.late_us.saturating_record(micros(due, now));
+        self.sent_to_link(due, now);
         self.slot(now).sent += 1;
+    }
+
+    /// A seek is sent to the node of a link, past the gate.
+    pub(super) fn sent_to_link(&mut self, due: Instant, now: Instant) {
+        self.counts.late_us.saturating_record(micros(due, now));
     }
 
     /// The gate's answer is there, and is what it should be.

@@ -30,8 +30,8 @@ const TRIES: u32 = 4;
 const TRY_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
 /// The rest of a block is read at most so long, when a viewer leaves it.
 const FINISH: Duration = Duration::from_secs(2);
-/// A store may let go who pauses at least so long.
-const LONG_PAUSE: Duration = Duration::from_secs(5);
+/// A store may let go who pauses at least so long: together with what the kernels still hold it is half a minute soon.
+const LONG_PAUSE: Duration = Duration::from_secs(1);
 /// What may have been on its way when a store let go: kernels on both sides hold no more.
 const ON_ITS_WAY: u64 = 8 << 20;
 /// Of an answer that is no film.
@@ -245,6 +245,7 @@ impl Tab {
         let from = HeaderValue::from_str(&format!("bytes={}-", want.from));
         range.extend(from.ok().map(|from| (RANGE, from)));
         if let Some(link) = link.as_ref() {
+            self.shared.tally.borrow_mut().sent_to_link(want.due, Instant::now());
             return self.open_node(link, &range, want, Kind::Seek).await.map(Opened::Stream);
         }
         let answer = self.ask_gate(want, &range).await?;

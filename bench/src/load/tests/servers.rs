@@ -188,9 +188,8 @@ async fn give(
                 // Until the viewer goes.
                 stream.read_buf(&mut Vec::new()).await?;
             } else if matches!(manner, Manner::Resets(_)) {
-                // Once all of it is there, a closed socket with unread bytes is reset.
+                // What has arrived can still be read.
                 stream.set_zero_linger()?;
-                wait_until_read(stream).await;
             }
             Ok(false)
         }
@@ -199,10 +198,4 @@ async fn give(
             Ok(true)
         }
     }
-}
-
-/// Waits until the kernel has nothing left to send.
-async fn wait_until_read(stream: &TcpStream) {
-    let _ = stream.writable().await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
 }
