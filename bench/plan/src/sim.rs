@@ -369,38 +369,49 @@ impl<'a> Run<'a> {
     /// Asks the gate for a group, and does what becomes of it.
     fn seat(&mut self, slot: usize, lost: Option<Lost>) {
         self.learn_of_returning();
-        let mut gone: Option<Vec<bool>> = None;
-        if let Some(node) = lost.and_then(|lost| lost.node).filter(|_| self.is_stream()) {
-            self.pass_over(&mut gone, node);
+        let unit = self.scene.terms.unit;
+        let Some(node) = self.choose(slot, self.failed(lost).as_deref()) else {
+            self.state.refusals += unit;
+            if let Some(blow) = lost.map(|lost| lost.blow).or_else(|| self.last_blow()) {
+                self.state.blows[blow].refused += unit;
+            }
+            let wait_ms = self.patience();
+            return self.ask_again(slot, lost, wait_ms);
+        };
+        if self.state.nodes[node].is_there {
+            return self.watch(slot, node, lost);
         }
-        loop {
-            let Some(node) = self.choose(slot, gone.as_deref()) else {
-                self.state.refusals += self.scene.terms.unit;
-                if let Some(blow) = lost.map(|lost| lost.blow).or_else(|| self.last_blow()) {
-                    self.state.blows[blow].refused += self.scene.terms.unit;
-                }
-                return self.ask_again(slot, lost);
-            };
-            if self.state.nodes[node].is_there {
-                return self.watch(slot, node, lost);
-            }
-            let blow = self.state.nodes[node].blow;
-            if let Some(blow) = blow {
-                self.state.blows[blow].sent_to_dead += self.scene.terms.unit;
-            }
-            if self.is_stream() {
-                // Its own request finds out, and the next node is asked: late, but the viewer sees no fault.
-                self.pass_over(&mut gone, node);
-            } else {
-                let since_ms = self.state.now_ms;
-                let lost = lost.or_else(|| blow.map(|blow| Lost { blow, node: None, since_ms }));
-                return self.ask_again(slot, lost);
-            }
+        let blow = self.state.nodes[node].blow;
+        if let Some(blow) = blow {
+            self.state.blows[blow].sent_to_dead += unit;
         }
+        let wait_ms = if self.is_stream() { self.attempt_ms(lost.is_some()) } else { self.patience() };
+        let since_ms = self.state.now_ms;
+        let lost = lost.or_else(|| blow.map(|blow| Lost { blow, node: None, tried: None, since_ms }));
+        let lost = lost.map(|lost| Lost { tried: Some(node), ..lost });
+        self.ask_again(slot, lost, wait_ms);
     }
 
-    fn pass_over(&self, gone: &mut Option<Vec<bool>>, node: usize) {
-        gone.get_or_insert_with(|| vec![false; self.state.nodes.len()])[node] = true;
+    /// Nodes that have failed a stream, which goes on elsewhere. A redirected viewer asks anew.
+    fn failed(&self, lost: Option<Lost>) -> Option<Vec<bool>> {
+        let lost = lost.filter(|_| self.is_stream())?;
+        let failed = [lost.node, lost.tried].into_iter().flatten();
+        let mut gone: Option<Vec<bool>> = None;
+        for node in failed.filter(|node| !self.state.nodes[*node].is_there) {
+            gone.get_or_insert_with(|| vec![false; self.state.nodes.len()])[node] = true;
+        }
+        gone
+    }
+
+    /// How long a stream waits for a dead node before another one is asked. Films that begin are answered by a second
+    /// request; when a node's viewers all move at once, there are not enough of those for them.
+    fn attempt_ms(&self, is_moved: bool) -> u64 {
+        let stream = &self.scene.config.stream;
+        if !self.scene.terms.is_silent {
+            return 1;
+        }
+        let hedge_after = stream.hedge_after.filter(|_| !is_moved);
+        watchgate::clock::millis(hedge_after.unwrap_or(stream.first_byte_timeout))
     }
 
     fn watch(&mut self, slot: usize, node: usize, lost: Option<Lost>) {
@@ -427,8 +438,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn ask_again(&mut self, slot: usize, lost: Option<Lost>) {
-        let wait_ms = self.patience();
+    fn ask_again(&mut self, slot: usize, lost: Option<Lost>, wait_ms: u64) {
         self.state.crowd.ask(slot, self.state.now_ms + wait_ms, lost);
     }
 
@@ -472,7 +482,7 @@ impl<'a> Run<'a> {
         for (slot, node) in self.state.crowd.seated_on(&event.nodes) {
             let wait_ms = if self.is_stream() { stall_ms } else { self.patience() };
             self.state.crowd.put(slot, None);
-            let lost = Lost { blow: at, node: Some(node), since_ms: now_ms };
+            let lost = Lost { blow: at, node: Some(node), tried: None, since_ms: now_ms };
             self.state.crowd.ask(slot, now_ms + wait_ms, Some(lost));
         }
         if self.is_stream() {

@@ -430,12 +430,39 @@ impl Taker {
     }
 }
 
-/// The widest swing of any taker in the last third.
+/// The widest swing of any taker in the last third, round the straight line from its beginning to its end: that viewers
+/// leave in the course of things is no swing.
 fn swing(close_up: &[(f64, Vec<f64>)]) -> f64 {
-    let last = &close_up[close_up.len() * 2 / 3..];
+    let third = &close_up[close_up.len() * 2 / 3..];
+    let (Some((_, first)), Some((_, last))) = (third.first(), third.last()) else { return 0.0 };
+    let steps = third.len().saturating_sub(1).max(1) as f64;
     let of = |taker: usize| {
-        let shares = last.iter().map(|(_, shares)| shares[taker]);
-        shares.clone().fold(0.0, f64::max) - shares.fold(f64::MAX, f64::min)
+        let line = |at: usize| first[taker] + (last[taker] - first[taker]) * at as f64 / steps;
+        let off = third.iter().enumerate().map(|(at, (_, shares))| shares[taker] - line(at));
+        off.clone().fold(0.0, f64::max) - off.fold(0.0, f64::min)
     };
-    last.first().map_or(0.0, |(_, shares)| (0..shares.len()).map(of).fold(0.0, f64::max))
+    (0..first.len()).map(of).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trend_is_no_swing() {
+        let shares = |of: fn(f64) -> f64| {
+            (0..90).map(|at| (f64::from(at), vec![of(f64::from(at))])).collect::<Vec<_>>()
+        };
+        assert!(swing(&shares(|at| 1.0 - at / 200.0)) < 1e-9);
+        let swings = swing(&shares(|at| if at % 2.0 < 1.0 { 0.5 } else { 0.7 }));
+        assert!((0.19..0.21).contains(&swings), "{swings}");
+        assert!(swing(&[]) < 1e-9);
+    }
+
+    #[test]
+    fn spreads_are_read_off_an_order() {
+        let of = |values: &[f32]| Spread::of_any(values.iter().copied());
+        assert_eq!(of(&[]), Spread::default());
+        assert_eq!(of(&[3.0, 1.0, 2.0]), Spread { p50: 2.0, p90: 3.0, p99: 3.0, most: 3.0 });
+    }
 }

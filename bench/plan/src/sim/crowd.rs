@@ -41,6 +41,8 @@ pub struct Lost {
     pub blow: usize,
     /// The node it watched from; `None`: it had only been sent to one that was dead.
     pub node: Option<usize>,
+    /// The last one that it was sent to in vain.
+    pub tried: Option<usize>,
     /// When.
     pub since_ms: u64,
 }
@@ -185,7 +187,8 @@ impl Crowd {
     /// Those who wait because of these nodes ask now.
     pub fn hurry(&mut self, node: usize, now_ms: u64) {
         let hurried = |mut ask: Reverse<Ask>| {
-            if ask.0.lost.is_some_and(|lost| lost.node == Some(node)) {
+            // Who tries another one by now waits for that.
+            if ask.0.lost.is_some_and(|lost| lost.tried.or(lost.node) == Some(node)) {
                 ask.0.at_ms = ask.0.at_ms.min(now_ms);
             }
             ask
@@ -235,7 +238,7 @@ mod tests {
     #[test]
     fn a_verdict_hurries_those_who_wait_for_that_node() {
         let mut crowd = Crowd::new(1_000);
-        let lost = |node| Some(Lost { blow: 0, node: Some(node), since_ms: 1 });
+        let lost = |node| Some(Lost { blow: 0, node: Some(node), tried: None, since_ms: 1 });
         let slots: Vec<usize> = (0..2).map(|n| crowd.enter(n, 0, 0, 0, 1_000.0, 0.5)).collect();
         crowd.ask(slots[0], 5_000, lost(7));
         crowd.ask(slots[1], 4_000, lost(8));
