@@ -14,6 +14,7 @@ use crate::peers::Unmeasured;
 use crate::process::{Cores, Place};
 use crate::redirect::VIEWERS;
 use crate::redirect::load::Shape;
+use crate::redirect::requests::PAIRS;
 use crate::redirect::rivals::Rival;
 use crate::redirect::servers::Servers;
 use crate::run::{Common, Told};
@@ -238,6 +239,11 @@ impl Context<'_> {
             measured: Duration::from_secs(self.or_quick(2, 1)),
             idle: Duration::ZERO,
         }
+    }
+
+    /// How many different requests are sent.
+    fn pairs(&self) -> usize {
+        if self.quick { PAIRS / 10 } else { PAIRS }
     }
 
     /// How long a profile is taken.

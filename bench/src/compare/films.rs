@@ -17,7 +17,7 @@ use crate::process::{Server, kib, read};
 use crate::redirect::lineup::{Lines, Runner, ratio, turns, warm_up};
 use crate::redirect::load::{self, Round};
 use crate::redirect::nodes::{Presence, Setting, USUAL};
-use crate::redirect::requests::{PAIRS, Pair, Requests, drawn};
+use crate::redirect::requests::{Pair, Requests, drawn};
 use crate::{Failure, gate, say};
 
 const FIRST: u64 = 1000;
@@ -82,7 +82,7 @@ pub(super) async fn measured(
                 break;
             }
         }
-        let requests = Rc::new(Requests::of(&drawn(&servers.viewers, films, PAIRS)));
+        let requests = Rc::new(Requests::of(&drawn(&servers.viewers, films, context.pairs())));
         let name = format!("{films} films");
         runners.push(Runner::new(name, &Rc::new(gate), &requests, context.shape(), Lines::Written));
     }

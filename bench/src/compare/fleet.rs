@@ -30,7 +30,7 @@ const NODES: usize = 1000;
 /// Films and pairs: so few that all nodes near a viewer have been asked about its film before the clock runs.
 const FILMS: u64 = 2000;
 const PAIRS: u64 = 50_000;
-const PAIRS_QUICK: u64 = 20_000;
+const PAIRS_QUICK: u64 = 10_000;
 
 const TEXT: &str = "\
 The same gate before 5 and before 1,000 nodes. A thousand nodes are probed a thousand times a second (two probes every 2 s

@@ -20,7 +20,7 @@ use crate::redirect::lineup::{Lines, Runner, ratio, turns, warm_up};
 use crate::redirect::load::Round;
 use crate::redirect::nodes::USUAL;
 use crate::redirect::proof::{Verifier, destinations};
-use crate::redirect::requests::{FILMS, PAIRS, Pair, Requests, drawn};
+use crate::redirect::requests::{FILMS, Pair, Requests, drawn};
 use crate::redirect::rivals::Rival;
 use crate::{Failure, say};
 
@@ -68,7 +68,7 @@ pub(super) async fn measured(
 ) -> Result<Chapter, Failure> {
     let servers = context.servers()?;
     let films = context.or_quick(FILMS, FILMS / 10);
-    let pairs = drawn(&servers.viewers, films, PAIRS);
+    let pairs = drawn(&servers.viewers, films, context.pairs());
     let requests = Rc::new(Requests::of(&pairs));
     let LineUp { mut runners, undone, mut unmeasured } = started(context, &pairs, &requests).await?;
     warm_up(&mut runners).await?;
