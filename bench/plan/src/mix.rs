@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use watchgate_geoip::{Coordinates, CountryCode, Databases, Place, RecordCache, centroid};
+use watchgate_geoip::{Coordinates, CountryCode, Databases, Place, PlaceCache, centroid};
 
 use crate::fault::Faults;
 use crate::random::Random;
@@ -202,7 +202,7 @@ fn drawn_of(part: f64) -> usize {
 /// Addresses of each country, drawn from all of IPv4 alike: where a country has many addresses, many are drawn.
 fn drawn(databases: &Databases, seed: u64) -> BTreeMap<CountryCode, Vec<IpAddr>> {
     let (mut random, mut drawn) = (Random::of(seed, 1), BTreeMap::<CountryCode, Vec<IpAddr>>::new());
-    let cache = RecordCache::new(1 << 18);
+    let cache = PlaceCache::new(1 << 18);
     for _ in 0..DRAWS {
         #[expect(clippy::cast_possible_truncation, reason = "an address is 32 of the 64 bits")]
         let address = IpAddr::V4(Ipv4Addr::from_bits(random.bits() as u32));
