@@ -84,7 +84,8 @@ pub fn snapshot(config: Config, databases: Databases) -> Result<Snapshot, Failur
 /// All of their faults.
 pub fn databases(paths: &[std::path::PathBuf]) -> Result<Databases, Failure> {
     Databases::open(paths).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        lines.push("databases of this machine can be named with --city".to_owned());
         Failure::Databases(lines.join("\n"))
     })
 }

@@ -48,7 +48,8 @@ impl Run<'_> {
     /// What is due first; at one moment, in the order of this list.
     fn next(&self) -> Option<(u64, Next)> {
         let state = &self.state;
-        let event = self.events.get(state.next_event).map(|event| event.at.0 + 1 + AHEAD_MS);
+        // Just after its moment: whoever looks at that moment sees what was before.
+        let event = self.events.get(state.next_event).map(|event| event.at.0 + 2 + AHEAD_MS);
         let all = [
             (event, Next::Event),
             (state.rounds.peek().map(|round| round.0.0), Next::RoundEnds),

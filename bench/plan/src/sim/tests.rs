@@ -188,7 +188,7 @@ fn full_nodes_send_their_viewers_on_and_a_return_is_slow() {
 #[test]
 fn a_fork_goes_on_as_its_run_would() {
     let scene = scene(config("", 150), 400.0, TERMS);
-    let kill = || event(What::Kill, 151, &[1]);
+    let kill = || event(What::Kill, 150, &[1]);
     let told = |run: &Run<'_>| format!("{:?} {:?}", run.blows()[0], run.state.nodes);
     let whole = with_run(&scene, vec![kill()], |mut run| {
         run.run_to(At(240_000));
