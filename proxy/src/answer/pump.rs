@@ -187,7 +187,7 @@ impl<'a> Pump<'a> {
     /// Nobody had it, or nobody could say.
     pub async fn begin(&mut self, ask: Ask) -> Result<Begun, NoFilm> {
         let at = if let Ask::Part { first, .. } = ask { first } else { 0 };
-        let mut again = false;
+        let (mut again, mut looked_again) = (false, false);
         loop {
             let order = self.candidates();
             let node = match self.course.step(&order, None) {
@@ -198,7 +198,16 @@ impl<'a> Pump<'a> {
                     tokio::time::sleep(Duration::from_millis(pause_ms)).await;
                     node
                 }
-                Step::Again { .. } | Step::GiveUp => return Err(self.no_film()),
+                step @ (Step::Again { .. } | Step::GiveUp) => {
+                    let why = self.no_film();
+                    // The order and the reason were read one after the other: a film that came back between them is there.
+                    let is_back = step == Step::GiveUp && why == NoFilm::NoAnswer && self.has_fresh();
+                    if !is_back || looked_again {
+                        return Err(why);
+                    }
+                    looked_again = true;
+                    continue;
+                }
             };
             let asked = Instant::now();
             let Ok((node, opened)) = self.open(node, &order, ask, at).await else { continue };
@@ -313,6 +322,11 @@ impl<'a> Pump<'a> {
         let others: Nodes = others.collect();
         order.extend(others);
         order
+    }
+
+    /// Whether somebody who may serve by what is known now has not been asked.
+    fn has_fresh(&self) -> bool {
+        self.order_of(Among::Best).iter().any(|node| self.course.is_fresh(*node))
     }
 
     /// All who may take the viewer. A film that many nodes deny does not order a large fleet again for each of them.

@@ -79,7 +79,7 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     let reason = match (no_film, plan.winner(), &gate.finder) {
         (Some(why), ..) => Refusal::NoFilm { why, retry_after_s: 0 }.label(),
         (None, None, Some(finder)) if plan.is_film_missing() => {
-            let why = finder.no_film(&snapshot, entry.as_deref(), chooser.now_ms());
+            let why = finder.no_film(&snapshot, known, chooser.now_ms());
             Refusal::NoFilm { why, retry_after_s: 0 }.label()
         }
         _ => plan.why.as_str(),

@@ -18,7 +18,7 @@ use super::serve::Size;
 use crate::answer::pump::Engine;
 use crate::clock::Clock;
 use crate::decide::health::State;
-use crate::decide::presence::{Breadth, GRACE_MS, Next, Standing, Version, next};
+use crate::decide::presence::{Breadth, GRACE_MS, Known, Next, Standing, Version, next};
 use crate::decide::resume::{Failure, NoFilm, Word, no_film};
 use crate::presence::{Entry, Presence};
 use crate::state::Snapshot;
@@ -207,9 +207,8 @@ impl Finder {
     }
 
     /// Why nobody holds a film, from what is known to a viewer who came at `since_ms` of the gate's clock.
-    pub(super) fn no_film(&self, snapshot: &Snapshot, entry: Option<&Entry>, since_ms: u64) -> NoFilm {
-        let known = entry.map(Entry::known);
-        let said = |node| known.as_ref()?.said(node, since_ms, self.presence.times());
+    pub(super) fn no_film(&self, snapshot: &Snapshot, known: Option<&Known>, since_ms: u64) -> NoFilm {
+        let said = |node| known?.said(node, since_ms, self.presence.times());
         let source = snapshot.fleet.source();
         let nodes = 0..snapshot.fleet.nodes.len();
         match no_film(nodes.map(|node| Word { is_source: source == Some(node), said: said(node) })) {

@@ -72,7 +72,7 @@ pub(super) async fn answer_asked(
         finder.fill(snapshot, &entry);
     }
     let known = entry.known();
-    linking.at_last(finder, &known, &entry, since_ms)
+    linking.at_last(finder, &known, since_ms)
 }
 
 /// One request for a link.
@@ -115,13 +115,7 @@ impl<'a> Linking<'a> {
     }
 
     /// After the nodes were asked: a holder, or a refusal.
-    fn at_last(
-        &self,
-        finder: &Finder,
-        known: &Known,
-        entry: &crate::presence::Entry,
-        since_ms: u64,
-    ) -> Result<(Answer, Told)> {
+    fn at_last(&self, finder: &Finder, known: &Known, since_ms: u64) -> Result<(Answer, Told)> {
         let among = Among::holders(Some(known), self.gate.clock.now_ms());
         let (mut plan, from) = self.chooser().plan(among, 1);
         self.gate.metrics.located(from);
@@ -132,7 +126,7 @@ impl<'a> Linking<'a> {
         match plan.winner() {
             Some(_) => self.link(&plan, Some(known)),
             None if plan.is_film_missing() => {
-                let why = finder.no_film(self.snapshot, Some(entry), since_ms);
+                let why = finder.no_film(self.snapshot, Some(known), since_ms);
                 self.refused(Refusal::NoFilm { why, retry_after_s: retry_after_s(self.snapshot) })
             }
             None => self.refused(self.no_node()),
