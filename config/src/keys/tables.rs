@@ -256,7 +256,7 @@ static PRESENCE: &[Key] = &[
         "capacity",
         Kind::Integer { min: 1000, max: 100_000_000 },
         Absent::Integer(1_000_000),
-        "Films that are remembered; each takes about 1.1 KiB of memory.",
+        "Films that are remembered; each takes about 1.6 KiB of memory.",
     ),
     Key::new(
         "events_token_file",
