@@ -4,44 +4,36 @@
 //! word about nodes, keys or addresses in an error.
 
 pub mod film;
+mod head;
 pub mod pump;
 pub mod redirect;
 pub mod refuse;
+pub mod send;
 pub mod wire;
 
 use bytes::Bytes;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName,
-    VARY,
-};
-use http::response::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
-use pingora::http::ResponseHeader;
-use pingora::{OrErr, Result};
+use http::header::HeaderName;
+use http::{HeaderValue, StatusCode};
+use pingora::Result;
 use watchgate_config::CorsOrigin;
 
 use crate::decide::watch;
 
+pub use head::Head;
+
 /// Carries the request's id on every answer.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Carries the decision, if the operator wants it shown.
-pub const WATCHGATE_DECISION: HeaderName = HeaderName::from_static("watchgate-decision");
-
-const ZERO: HeaderValue = HeaderValue::from_static("0");
-const ANY: HeaderValue = HeaderValue::from_static("*");
-const VARY_ACCEPT: HeaderValue = HeaderValue::from_static("Accept");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+pub const WATCHGATE_DECISION: &str = "Watchgate-Decision";
 
 /// What players may read of a streamed answer from a page of another origin.
-const EXPOSED: HeaderValue =
-    HeaderValue::from_static("Accept-Ranges, Content-Length, Content-Range, ETag, X-Request-Id");
+const EXPOSED: &str = "Accept-Ranges, Content-Length, Content-Range, ETag, X-Request-Id";
 
 /// A whole answer, ready to be written.
 #[derive(Debug)]
 pub struct Answer {
     /// Status and fields, framing included.
-    pub head: Box<ResponseHeader>,
+    pub head: Head,
     /// Empty for an answer to HEAD, whatever `Content-Length` says.
     pub body: Bytes,
     /// The connection ends with this answer.
@@ -62,37 +54,32 @@ pub struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// A head with what every answer carries: id, framing, no storing, CORS.
-    ///
-    /// Built with `http`'s own map: through Pingora's names each field would be parsed and copied again.
+    /// A head with what every answer carries: framing, whether it may be stored, id, CORS.
     ///
     /// # Errors
-    /// Only if `request_id` is no field value.
-    pub fn head(&self, status: StatusCode, content_length: u64) -> Result<Parts> {
-        let (mut head, ()) = http::Response::new(()).into_parts();
-        head.status = status;
-        // Date and Connection come later.
-        head.headers = HeaderMap::with_capacity(10);
-        if status != StatusCode::NO_CONTENT {
-            let length = if content_length == 0 { ZERO } else { HeaderValue::from(content_length) };
-            head.headers.insert(CONTENT_LENGTH, length);
+    /// As [`Head::add`].
+    pub fn head(&self, status: StatusCode, about: Framing<'_>) -> Result<Head> {
+        let mut head = Head::new(status);
+        if let Some(length) = about.content_length {
+            head.add_number("Content-Length", length)?;
         }
-        head.headers.insert(CACHE_CONTROL, NO_STORE);
-        let id = HeaderValue::from_str(self.request_id).or_err(pingora::InternalError, "request id")?;
-        head.headers.insert(X_REQUEST_ID, id);
-        self.allow_origin(&mut head.headers);
+        if !about.cache_control.is_empty() {
+            head.add("Cache-Control", about.cache_control)?;
+        }
+        head.add("X-Request-Id", self.request_id)?;
+        self.allow_origin(&mut head)?;
         Ok(head)
     }
 
-    fn allow_origin(&self, fields: &mut HeaderMap) {
+    fn allow_origin(&self, head: &mut Head) -> Result<()> {
         if self.cors.contains(&CorsOrigin::Any) {
-            fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
-            fields.insert(VARY, VARY_ACCEPT);
-            return;
+            head.add("Access-Control-Allow-Origin", "*")?;
+            return head.add("Vary", "Accept");
         }
-        fields.insert(VARY, HeaderValue::from_static("Accept, Origin"));
-        if let Some(origin) = self.origin.filter(|origin| self.allows(origin)) {
-            fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        head.add("Vary", "Accept, Origin")?;
+        match self.origin.filter(|origin| self.allows(origin)) {
+            Some(origin) => head.add("Access-Control-Allow-Origin", origin),
+            None => Ok(()),
         }
     }
 
@@ -108,24 +95,34 @@ impl Asking<'_> {
     /// # Errors
     /// As [`Asking::head`].
     pub fn preflight(&self) -> Result<Answer> {
-        let mut head = self.head(StatusCode::NO_CONTENT, 0)?;
-        head.headers.insert(ALLOW, HeaderValue::from_static(watch::ALLOW));
-        head.headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(watch::ALLOW));
+        let framing = Framing { content_length: None, ..Framing::of(0) };
+        let mut head = self.head(StatusCode::NO_CONTENT, framing)?;
+        head.add("Allow", watch::ALLOW)?;
+        head.add("Access-Control-Allow-Methods", watch::ALLOW)?;
         // What players add to a request for media: a range, its condition, and conditionals.
         let wanted =
             "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Accept";
-        head.headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(wanted));
-        head.headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        head.add("Access-Control-Allow-Headers", wanted)?;
+        head.add("Access-Control-Expose-Headers", EXPOSED)?;
         // Two hours is the longest that Chromium keeps it.
-        head.headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
-        Ok(Answer { head: Box::new(head.into()), body: Bytes::new(), close: false })
+        head.add("Access-Control-Max-Age", "7200")?;
+        Ok(Answer { head, body: Bytes::new(), close: false })
     }
 }
 
-/// A value of digits and words of ours as a field.
-///
-/// # Errors
-/// It is none: a fault in the gate.
-pub(crate) fn field(value: &impl ToString) -> Result<HeaderValue> {
-    HeaderValue::try_from(value.to_string()).or_err(pingora::InternalError, "a field's value")
+/// What a head says of the body, and of keeping it.
+#[derive(Clone, Copy, Debug)]
+pub struct Framing<'a> {
+    /// The body's bytes; `None` for an answer that has none by its status.
+    pub content_length: Option<u64>,
+    /// The whole of `Cache-Control`; empty: none.
+    pub cache_control: &'a str,
+}
+
+impl Framing<'_> {
+    /// So many bytes that nobody may keep.
+    #[must_use]
+    pub fn of(content_length: u64) -> Self {
+        Self { content_length: Some(content_length), cache_control: "no-store" }
+    }
 }

@@ -7,6 +7,7 @@
 mod choose;
 mod events;
 mod explain;
+mod fields;
 mod find;
 mod link;
 pub mod metrics;

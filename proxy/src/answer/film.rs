@@ -5,16 +5,14 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::{
-    ACCEPT_RANGES, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, HeaderMap, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
-    LAST_MODIFIED, RANGE,
+    HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE,
 };
-use http::response::Parts;
-use http::{HeaderValue, StatusCode};
-use pingora::{OrErr, Result};
+use pingora::Result;
 
-use super::{Asking, EXPOSED, field};
+use super::{Asking, EXPOSED, Framing, Head};
 use crate::config;
 use crate::decide::conditional::{
     Conditions, Representation, Verdict, format_http_date, precondition, range_applies,
@@ -24,9 +22,6 @@ use crate::decide::range::{ContentRange, Opening, Wanted, opening, wanted};
 use crate::decide::resume::{Ask, Identity};
 use crate::decide::watch::Method;
 use crate::refusal::Refusal;
-
-/// Carries times of the answer, if the operator wants them shown (W3C Server Timing).
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What the viewer gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,34 +122,30 @@ pub struct About<'a> {
 ///
 /// # Errors
 /// As [`Asking::head`].
-pub fn head(reply: Reply, film: &Identity, about: &About<'_>, asking: &Asking<'_>) -> Result<Parts> {
+pub fn head(reply: Reply, film: &Identity, about: &About<'_>, asking: &Asking<'_>) -> Result<Head> {
     let (first, end) = reply.bytes(film);
-    let mut head = asking.head(reply.status(), end - first)?;
-    let fields = &mut head.headers;
-    if about.config.cache_control.is_empty() {
-        fields.remove(CACHE_CONTROL);
-    } else {
-        let value = HeaderValue::from_str(&about.config.cache_control);
-        fields.insert(CACHE_CONTROL, value.or_err(pingora::InternalError, "stream.cache_control")?);
-    }
-    fields.insert(ETAG, field(&film.etag)?);
+    let has_body = reply != Reply::NotModified;
+    let framing = Framing {
+        content_length: has_body.then_some(end - first),
+        cache_control: &about.config.cache_control,
+    };
+    let mut head = asking.head(reply.status(), framing)?;
+    head.add("ETag", &*film.etag)?;
     if let Some(date) = film.last_modified_unix_s.and_then(format_http_date) {
-        let date = HeaderValue::from_bytes(&date);
-        fields.insert(LAST_MODIFIED, date.or_err(pingora::InternalError, "a date")?);
+        head.add("Last-Modified", date)?;
     }
-    fields.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    head.add("Access-Control-Expose-Headers", EXPOSED)?;
     if about.config.server_timing {
+        // W3C Server Timing.
         let waited_ms = about.waited.as_secs_f64() * 1e3;
-        fields.insert(SERVER_TIMING, field(&format!("film;dur={waited_ms:.1}"))?);
+        head.add("Server-Timing", format!("film;dur={waited_ms:.1}"))?;
     }
-    if reply == Reply::NotModified {
-        fields.remove(CONTENT_LENGTH);
-        return Ok(head);
+    if has_body {
+        head.add("Accept-Ranges", "bytes")?;
+        head.add("Content-Type", content_type(about.key, about.content_type))?;
     }
-    fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    fields.insert(CONTENT_TYPE, field(&content_type(about.key, about.content_type))?);
     if let Reply::Part(part) = reply {
-        fields.insert(CONTENT_RANGE, field(&part)?);
+        head.add("Content-Range", part.to_string())?;
     }
     Ok(head)
 }

@@ -3,12 +3,10 @@
 //! The link is bound to the method and to the node's public address. Absent on purpose: the choice.
 
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::{CONTENT_TYPE, LOCATION};
 use pingora::{OrErr, Result};
 use serde::Serialize;
 
-use super::{Answer, Asking};
+use super::{Answer, Asking, Framing};
 use crate::decide::resume::Identity;
 use crate::decide::watch::{Film, Method};
 
@@ -46,10 +44,9 @@ struct LinkJson<'a> {
 /// # Errors
 /// As [`Asking::head`], or if the link is no field value, which percent-encoding rules out.
 pub fn redirect(link: &Link<'_>, asking: &Asking<'_>) -> Result<Answer> {
-    let mut head = asking.head(http::StatusCode::FOUND, 0)?;
-    let location = HeaderValue::from_str(link.url).or_err(pingora::InternalError, "link")?;
-    head.headers.insert(LOCATION, location);
-    Ok(Answer { head: Box::new(head.into()), body: Bytes::new(), close: false })
+    let mut head = asking.head(http::StatusCode::FOUND, Framing::of(0))?;
+    head.add("Location", link.url)?;
+    Ok(Answer { head, body: Bytes::new(), close: false })
 }
 
 /// `200 OK` with the link as JSON.
@@ -68,8 +65,8 @@ pub fn link(link: &Link<'_>, asking: &Asking<'_>) -> Result<Answer> {
         version_id: link.version.and_then(|version| version.version_id.as_deref()),
     };
     let body = Bytes::from(serde_json::to_vec(&json).or_err(pingora::InternalError, "link as JSON")?);
-    let mut head = asking.head(http::StatusCode::OK, body.len() as u64)?;
-    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut head = asking.head(http::StatusCode::OK, Framing::of(body.len() as u64))?;
+    head.add("Content-Type", "application/json")?;
     let body = if asking.head_only { Bytes::new() } else { body };
-    Ok(Answer { head: Box::new(head.into()), body, close: false })
+    Ok(Answer { head, body, close: false })
 }

@@ -4,12 +4,10 @@
 //! error answers, which end the connection and know no problem document.
 
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use pingora::Result;
 use serde::Serialize;
 
-use super::{Answer, Asking, field};
+use super::{Answer, Asking, Framing};
 use crate::decide::range::unsatisfied;
 use crate::decide::watch;
 use crate::refusal::Refusal;
@@ -37,18 +35,18 @@ pub fn refuse(refusal: Refusal, asking: &Asking<'_>, close: bool) -> Result<Answ
     };
     // Five strings and a number: serialising them cannot fail, and an empty document would still be an answer.
     let body = Bytes::from(serde_json::to_vec(&problem).unwrap_or_default());
-    let mut head =
-        asking.head(http::StatusCode::from_u16(refusal.status()).unwrap_or_default(), body.len() as u64)?;
-    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    let status = http::StatusCode::from_u16(refusal.status()).unwrap_or_default();
+    let mut head = asking.head(status, Framing::of(body.len() as u64))?;
+    head.add("Content-Type", "application/problem+json")?;
     if refusal == Refusal::Method {
-        head.headers.insert(ALLOW, HeaderValue::from_static(watch::ALLOW));
+        head.add("Allow", watch::ALLOW)?;
     }
     if let Some(retry_after_s) = refusal.retry_after_s() {
-        head.headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
+        head.add_number("Retry-After", retry_after_s)?;
     }
     if let Refusal::Range { size } = refusal {
-        head.headers.insert(CONTENT_RANGE, field(&unsatisfied(size))?);
+        head.add("Content-Range", unsatisfied(size).to_string())?;
     }
     let body = if asking.head_only { Bytes::new() } else { body };
-    Ok(Answer { head: Box::new(head.into()), body, close })
+    Ok(Answer { head, body, close })
 }

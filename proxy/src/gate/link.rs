@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use pingora::Result;
-use pingora::http::RequestHeader;
 use watchgate_config::Profile;
 
 use super::Gate;
@@ -30,16 +28,14 @@ use crate::state::Snapshot;
 pub(super) fn answer(
     gate: &Gate,
     snapshot: &Arc<Snapshot>,
-    head: &RequestHeader,
     arrival: &Arrival,
     wanted: &Wanted,
 ) -> Result<Option<(Answer, Told)>> {
-    let fields = &head.headers;
     let Some(finder) = &gate.finder else {
         let now_ms = gate.clock.at_ms(arrival.began);
-        return Linking { gate, snapshot, fields, arrival, wanted }.at_once(None, now_ms).transpose();
+        return Linking { gate, snapshot, arrival, wanted }.at_once(None, now_ms).transpose();
     };
-    let linking = Linking { gate, snapshot, fields, arrival, wanted };
+    let linking = Linking { gate, snapshot, arrival, wanted };
     let now_ms = gate.clock.at_ms(arrival.began);
     let (answered, due) = finder.presence.look(&wanted.key, now_ms, |known| linking.at_once(known, now_ms));
     if let Some(entry) = due {
@@ -58,11 +54,10 @@ pub(super) fn answer(
 pub(super) async fn answer_asked(
     gate: &Gate,
     snapshot: &Arc<Snapshot>,
-    head: &RequestHeader,
     arrival: &Arrival,
     wanted: &Wanted,
 ) -> Result<(Answer, Told)> {
-    let linking = Linking { gate, snapshot, fields: &head.headers, arrival, wanted };
+    let linking = Linking { gate, snapshot, arrival, wanted };
     let Some(finder) = &gate.finder else { return linking.refused(Refusal::NotFound) };
     let entry = finder.presence.entry(&wanted.key);
     let since_ms = gate.clock.now_ms();
@@ -80,7 +75,6 @@ pub(super) async fn answer_asked(
 struct Linking<'a> {
     gate: &'a Gate,
     snapshot: &'a Snapshot,
-    fields: &'a HeaderMap,
     arrival: &'a Arrival,
     wanted: &'a Wanted,
 }
@@ -163,7 +157,7 @@ impl<'a> Linking<'a> {
         };
         if snapshot.config.watch.decision_header {
             let value = decision_header(node, plan, winner.node, plan.why);
-            answer.head.insert_header(WATCHGATE_DECISION, value)?;
+            answer.head.add(WATCHGATE_DECISION, value)?;
         }
         gate.metrics.decision_seconds.observe(self.arrival.began.elapsed().as_secs_f64());
         let told = Told::plain(wanted.mode, Some(wanted.film), outcome, plan.why.as_str());
@@ -180,7 +174,7 @@ impl<'a> Linking<'a> {
     }
 
     fn asking(&self) -> Asking<'a> {
-        self.arrival.asking(self.snapshot, self.fields, self.wanted.method == Method::Head)
+        self.arrival.asking(self.snapshot, self.wanted.method == Method::Head)
     }
 }
 

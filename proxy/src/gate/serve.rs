@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING};
+use http::HeaderValue;
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora_proxy::Session;
 use watchgate_config::Mode;
 
+use super::fields::Fields;
 use super::{Gate, Outcome, link, stream};
 use crate::access_log::{Line, Passage};
-use crate::answer::{Answer, Asking, X_REQUEST_ID, refuse};
+use crate::answer::{Answer, Asking, refuse, send};
 use crate::catalog::Look;
 use crate::clock::millis;
 use crate::config;
@@ -31,9 +31,6 @@ use crate::state::Snapshot;
 
 use super::request_id::RequestId;
 
-static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
 /// What is known of a request before it is judged.
 pub(super) struct Arrival {
     pub(super) began: Instant,
@@ -41,12 +38,15 @@ pub(super) struct Arrival {
     id: RequestId,
     pub(super) viewer: client::Viewer,
     body: BodyFraming,
+    origin: Option<HeaderValue>,
 }
 
 /// What became of it, in the words of metrics and access line.
 pub(super) struct Told {
     pub(super) mode: Mode,
     pub(super) film: Option<Film>,
+    /// Of the head that went out; 0: none did.
+    pub(super) status: u16,
     pub(super) outcome: &'static str,
     pub(super) reason: &'static str,
     pub(super) node: Option<usize>,
@@ -56,7 +56,7 @@ pub(super) struct Told {
 impl Told {
     /// Of no node.
     pub(super) fn plain(mode: Mode, film: Option<Film>, outcome: &'static str, reason: &'static str) -> Self {
-        Self { mode, film, outcome, reason, node: None, passage: None }
+        Self { mode, film, status: 0, outcome, reason, node: None, passage: None }
     }
 }
 
@@ -64,19 +64,20 @@ impl Told {
 pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome> {
     let snapshot = gate.snapshot.load_full();
     let head = session.req_header();
-    let body = framing(session, head);
+    let fields = Fields::of(head);
+    let body = fields.framing();
     let line = RequestLine { method: head.method.as_str(), path: path(head), body };
     let watched = &snapshot.config.watch;
     let asked = watch(&line, &watched.prefix, watched.object.has_path());
     if asked == Ok(Asked::NotMine) {
         return Ok(Outcome::NotMine);
     }
-    let arrival = arrival(gate, &snapshot, session, body);
+    let arrival = arrival(gate, &snapshot, session, &fields, body);
     let asked = asked
         .map_err(Refusal::from)
-        .and_then(|asked| if has_host(head) { Ok(asked) } else { Err(Refusal::Host) });
+        .and_then(|asked| if fields.has_host() { Ok(asked) } else { Err(Refusal::Host) });
     if let Ok(Asked::Film { film, path, method }) = &asked {
-        let wants_json = accept::wants_json(lines(head, &ACCEPT));
+        let wants_json = accept::wants_json(fields.accept());
         let (film, method, mode) = (*film, *method, mode(watched, path, None));
         let size = if path.is_empty() || is_manifest(path) { Size::Film } else { Size::Part };
         let key = match gate.catalog.look(&film, path) {
@@ -91,7 +92,7 @@ pub(super) async fn handle(gate: &Gate, session: &mut Session) -> Result<Outcome
             }
             Err(why) => {
                 let refusal = Refusal::NoFilm { why, retry_after_s: retry_after_s(&snapshot) };
-                let asking = arrival.asking(&snapshot, &head.headers, method == Method::Head);
+                let asking = arrival.asking(&snapshot, method == Method::Head);
                 let (answer, told) = refused(gate, &arrival, &asking, refusal, (mode, Some(film)))?;
                 write(gate, &snapshot, session, answer, &arrival, told).await?;
                 return Ok(Outcome::Answered);
@@ -134,9 +135,9 @@ async fn film_request(
         // In a box of its own: a redirect must not pay for the size of a film's future.
         return Box::pin(stream::film(gate, snapshot, engine, session, arrival, wanted)).await;
     }
-    let (answer, told) = match link::answer(gate, snapshot, session.req_header(), arrival, &wanted)? {
+    let (answer, told) = match link::answer(gate, snapshot, arrival, &wanted)? {
         Some(answered) => answered,
-        None => Box::pin(link::answer_asked(gate, snapshot, session.req_header(), arrival, &wanted)).await?,
+        None => Box::pin(link::answer_asked(gate, snapshot, arrival, &wanted)).await?,
     };
     write(gate, snapshot, session, answer, arrival, told).await?;
     Ok(Outcome::Answered)
@@ -146,7 +147,8 @@ async fn film_request(
 pub(super) async fn not_found(gate: &Gate, session: &mut Session) -> Result<()> {
     let snapshot = gate.snapshot.load_full();
     let head = session.req_header();
-    let arrival = arrival(gate, &snapshot, session, framing(session, head));
+    let fields = Fields::of(head);
+    let arrival = arrival(gate, &snapshot, session, &fields, fields.framing());
     let (answer, told) = answer(gate, &snapshot, head, &arrival, &Err(Refusal::NotFound))?;
     write(gate, &snapshot, session, answer, &arrival, told).await
 }
@@ -156,32 +158,18 @@ fn path(head: &RequestHeader) -> &[u8] {
     target.split(|byte| *byte == b'?').next().unwrap_or(target)
 }
 
-fn lines<'a>(
-    head: &'a RequestHeader,
-    name: &HeaderName,
-) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a> {
-    head.headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
-}
-
-fn framing(session: &Session, head: &RequestHeader) -> BodyFraming {
-    if session.is_http2() {
-        return BodyFraming::of(std::iter::empty(), lines(head, &CONTENT_LENGTH));
-    }
-    BodyFraming::of(lines(head, &TRANSFER_ENCODING), lines(head, &CONTENT_LENGTH))
-}
-
-fn arrival(gate: &Gate, snapshot: &Snapshot, session: &Session, body: BodyFraming) -> Arrival {
-    let head = session.req_header();
+fn arrival(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    session: &Session,
+    fields: &Fields<'_>,
+    body: BodyFraming,
+) -> Arrival {
     let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
     let peer = client::Peer { address: peer, scheme: client::Scheme::Http };
-    let named = |name: &'static str| match name {
-        "x-forwarded-for" => lines(head, &X_FORWARDED_FOR),
-        "x-forwarded-proto" => lines(head, &X_FORWARDED_PROTO),
-        _ => lines(head, &HeaderName::from_static(name)),
-    };
-    let viewer = client::viewer(peer, &snapshot.client, named);
+    let viewer = client::viewer(peer, &snapshot.client, |name| fields.forwarding(name));
     let trusted = peer.address.is_some_and(|address| snapshot.client.trusted.contains(address));
-    let theirs = || head.headers.get(&X_REQUEST_ID).and_then(|id| RequestId::parse(id.as_bytes()));
+    let theirs = || fields.request_id().and_then(|id| RequestId::parse(id.as_bytes()));
     let id = trusted.then(theirs).flatten();
     Arrival {
         began: Instant::now(),
@@ -189,21 +177,16 @@ fn arrival(gate: &Gate, snapshot: &Snapshot, session: &Session, body: BodyFramin
         id: id.unwrap_or_else(|| RequestId::from_number(gate.request_ids.fetch_add(1, Ordering::Relaxed))),
         viewer,
         body,
+        origin: fields.origin().cloned(),
     }
 }
 
 impl Arrival {
     /// What every answer depends on.
-    pub(super) fn asking<'a>(
-        &'a self,
-        snapshot: &'a Snapshot,
-        fields: &'a HeaderMap,
-        head_only: bool,
-    ) -> Asking<'a> {
-        let mut origins = fields.get_all(ORIGIN).into_iter();
+    pub(super) fn asking<'a>(&'a self, snapshot: &'a Snapshot, head_only: bool) -> Asking<'a> {
         Asking {
             request_id: self.id.as_str(),
-            origin: origins.next().filter(|_| origins.next().is_none()),
+            origin: self.origin.as_ref(),
             head_only,
             cors: &snapshot.config.watch.cors_origins,
         }
@@ -218,7 +201,7 @@ fn answer(
     arrival: &Arrival,
     asked: &Result<Asked<'_>, Refusal>,
 ) -> Result<(Answer, Told)> {
-    let asking = arrival.asking(snapshot, &head.headers, head.method == http::Method::HEAD);
+    let asking = arrival.asking(snapshot, head.method == http::Method::HEAD);
     let mode = snapshot.config.watch.mode;
     match *asked {
         Ok(Asked::Preflight) => {
@@ -229,16 +212,6 @@ fn answer(
             refused(gate, arrival, &asking, Refusal::NotFound, (mode, None))
         }
         Err(refusal) => refused(gate, arrival, &asking, refusal, (mode, None)),
-    }
-}
-
-/// Exactly one, as RFC 9112 section 3.2 wants it; over HTTP/2 `:authority` may stand for it.
-fn has_host(head: &RequestHeader) -> bool {
-    let mut hosts = head.headers.get_all(HOST).into_iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => !host.is_empty(),
-        (None, _) => head.version == http::Version::HTTP_2 && head.uri.authority().is_some(),
-        _ => false,
     }
 }
 
@@ -302,12 +275,11 @@ pub(super) async fn write(
     arrival: &Arrival,
     mut told: Told,
 ) -> Result<()> {
-    if answer.close {
-        session.set_keepalive(None);
-    }
-    let body_bytes = answer.body.len() as u64;
-    let written = send(session, answer).await;
-    if written.is_err() {
+    let (status, body_bytes) = (answer.head.status().as_u16(), answer.body.len() as u64);
+    let written = send::send(session, answer, snapshot.config.stream.viewer_stall_timeout).await;
+    if written.is_ok() {
+        told.status = status;
+    } else {
         gate.metrics.viewer_left.inc();
         (told.outcome, told.reason) = ("viewer_left", "viewer_left");
     }
@@ -332,7 +304,7 @@ pub(super) fn tell(
         client: arrival.viewer.address,
         method: head.method.as_str(),
         path: path(head),
-        status: session.response_written().map_or(0, |head| head.status.as_u16()),
+        status: told.status,
         body_bytes,
         duration_us: u64::try_from(arrival.began.elapsed().as_micros()).unwrap_or(u64::MAX),
         film: told.film,
@@ -342,13 +314,4 @@ pub(super) fn tell(
         node: told.node.map(|node| snapshot.fleet.nodes[node].config.id.as_str()),
         passage: told.passage.as_ref(),
     });
-}
-
-async fn send(session: &mut Session, answer: Answer) -> Result<()> {
-    let end = answer.body.is_empty();
-    session.write_response_header(answer.head, end).await?;
-    if !end {
-        session.write_response_body(Some(answer.body), true).await?;
-    }
-    Ok(())
 }

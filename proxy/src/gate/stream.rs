@@ -77,7 +77,9 @@ pub(super) async fn film(
         return Ok(Outcome::Answered);
     };
     let mut begun = begun;
+    let status = answer.head.status();
     let sent = if write_head(session, &snapshot.config.stream, answer, &mut begun).await {
+        told.status = status.as_u16();
         pump.run(session, begun, first, end).await
     } else {
         Sent { bytes: 0, end: End::ViewerLeft }
@@ -109,7 +111,8 @@ async fn write_head(
     answer: Answer,
     begun: &mut Begun,
 ) -> bool {
-    let mut write = pin!(session.write_response_header(answer.head, false));
+    let Ok(head) = answer.head.into_response() else { return false };
+    let mut write = pin!(session.write_response_header(head, false));
     if let Ok(written) = timeout(config.park_after, &mut write).await {
         return written.is_ok();
     }
@@ -132,7 +135,7 @@ async fn ready(
     let (gate, snapshot) = (usher.chooser.gate, usher.snapshot);
     // A copy: the session watches for the viewer's leaving meanwhile.
     let fields = session.req_header().headers.clone();
-    let asking = arrival.asking(snapshot, &fields, wanted.method == Method::Head);
+    let asking = arrival.asking(snapshot, wanted.method == Method::Head);
     let refuse = |refusal| {
         let (answer, told) = refused(gate, arrival, &asking, refusal, (wanted.mode, Some(wanted.film)))?;
         Ok(Some(Ready { answer, told, begun: None, bytes: (0, 0) }))
@@ -159,7 +162,7 @@ async fn ready(
         config: &snapshot.config.stream,
         waited: arrival.began.elapsed(),
     };
-    let mut parts = film::head(reply, &begun.film, &about, &asking)?;
+    let mut head = film::head(reply, &begun.film, &about, &asking)?;
     let node = &snapshot.fleet.nodes[begun.node];
     let why = why(&plan, pump, begun.node);
     if let Some(took) = begun.took {
@@ -167,7 +170,7 @@ async fn ready(
     }
     if snapshot.config.watch.decision_header {
         let value = decision_header(node, &plan, begun.node, why);
-        parts.headers.insert(WATCHGATE_DECISION, crate::answer::field(&value)?);
+        head.add(WATCHGATE_DECISION, value)?;
     }
     let outcome = match reply {
         Reply::NotModified => "not_modified",
@@ -181,7 +184,7 @@ async fn ready(
     let passage = Passage { range: part, first_byte: Some(about.waited), resumes: String::new() };
     let told = Told::plain(wanted.mode, Some(wanted.film), outcome, why.as_str());
     let told = Told { node: Some(begun.node), passage: Some(passage), ..told };
-    let answer = Answer { head: Box::new(parts.into()), body: Bytes::new(), close: false };
+    let answer = Answer { head, body: Bytes::new(), close: false };
     let bytes = if wanted.method == Method::Head { (0, 0) } else { reply.bytes(&begun.film) };
     Ok(Some(Ready { answer, told, begun: Some(begun), bytes }))
 }
