@@ -45,9 +45,9 @@ impl Head {
     /// The value has a control character in it, with which it would be more than one line (RFC 9110 section 5.5).
     pub fn add(&mut self, name: &'static str, value: impl AsRef<[u8]>) -> Result<()> {
         let value = value.as_ref();
-        // All of it is looked at: without an early end it is done many bytes at a time.
-        let is_line = value.iter().fold(true, |is_line, byte| is_line & (*byte >= b' ') & (*byte != 0x7f));
-        if !is_line {
+        // All are counted: without an early end it is done many bytes at a time.
+        let controls = value.iter().filter(|byte| **byte < b' ' || **byte == 0x7f).count();
+        if controls > 0 {
             return Err(Error::explain(
                 ErrorType::InternalError,
                 format!("the value of {name} is no field value"),
