@@ -35,7 +35,7 @@ const BATCH_BYTES: usize = 256 * 1024;
 pub struct Line<'a> {
     /// When the request was read, in Unix milliseconds.
     pub time_unix_ms: u64,
-    /// The answer's `X-Request-Id`.
+    /// The answer's `X-Request-Id`: letters, digits and `._-`.
     pub request_id: &'a str,
     /// The viewer's address, as it is believed.
     pub client: Option<IpAddr>,

@@ -18,7 +18,6 @@ pub(super) const LONGEST_BYTES: usize = 4096;
 
 const PATH_BYTES_MAX: usize = 256;
 const METHOD_BYTES_MAX: usize = 32;
-const NAME_BYTES_MAX: usize = 64;
 const RESUMES_BYTES_MAX: usize = 1024;
 
 /// A field's name as it stands in a line of each form, with what separates it from the field before.
@@ -38,7 +37,7 @@ macro_rules! name {
 pub(super) fn draw(out: &mut String, format: LogFormat, line: &Line<'_>) {
     let mut pen = Pen { out, format };
     pen.time(line.time_unix_ms);
-    pen.text(name!("request_id"), line.request_id.as_bytes(), NAME_BYTES_MAX);
+    pen.word(name!("request_id"), line.request_id);
     if let Some(client) = line.client {
         pen.address(name!("client.address"), client);
     }
@@ -49,7 +48,7 @@ pub(super) fn draw(out: &mut String, format: LogFormat, line: &Line<'_>) {
     pen.number(name!("http.response.body.size"), line.body_bytes);
     pen.milliseconds(name!("duration_ms"), line.duration_us);
     if let Some(film) = line.film {
-        pen.text(name!("watchgate.film"), &film.hyphenated(), NAME_BYTES_MAX);
+        pen.word(name!("watchgate.film"), str::from_utf8(&film.hyphenated()).unwrap_or_default());
     }
     if let Some(mode) = line.mode {
         pen.word(name!("watchgate.mode"), mode);
@@ -157,7 +156,7 @@ impl Pen<'_> {
         self.quote();
     }
 
-    /// A word of ours: a node's id or one of a closed list, with nothing in it to escape.
+    /// A word with nothing in it to escape: an id that was checked, or one of a closed list.
     fn word(&mut self, name: Name, word: &str) {
         self.name(name);
         self.quote();

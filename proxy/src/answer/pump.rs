@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use self::open::{Opened, Order};
 use self::window::Window;
+use super::wire::Wire;
 use crate::clock::millis;
 use crate::config;
 use crate::decide::pace::Pace;
@@ -255,6 +256,9 @@ impl<'a> Pump<'a> {
                     () = gone(session) => break End::ViewerLeft,
                 }
             };
+            if let Some(wire) = Wire::of(session) {
+                wire.allow_unsent(self.pace.unsent());
+            }
             match current {
                 Ok(current) => {
                     if self.pass_on(session, &mut flow, current).await == Passed::Left {

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
@@ -25,8 +25,11 @@ use pingora::protocols::{
     UniqueID, UniqueIDType,
 };
 use pingora_proxy::Session;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::decide::pace::UNSENT_MAX;
 
 /// See the module. Reads and writes are those of the connection itself, unbuffered.
 pub struct Wire {
@@ -35,6 +38,8 @@ pub struct Wire {
     established: SystemTime,
     /// Bytes that are out already: the session's next writes are about these.
     ahead: AtomicUsize,
+    /// What the kernel may hold unsent, as it was told last.
+    unsent: AtomicU32,
 }
 
 impl Wire {
@@ -45,7 +50,13 @@ impl Wire {
         // A fresh cell takes the first value.
         let _ = digest.peer_addr.set(Some(peer.into()));
         let established = SystemTime::now();
-        Self { tcp, digest: Arc::new(digest), established, ahead: AtomicUsize::new(0) }
+        Self {
+            tcp,
+            digest: Arc::new(digest),
+            established,
+            ahead: AtomicUsize::new(0),
+            unsent: AtomicU32::new(UNSENT_MAX),
+        }
     }
 
     /// The connection below a session, if it is one of these.
@@ -70,6 +81,14 @@ impl Wire {
             }
         });
         asked.is_ok()
+    }
+
+    /// How many bytes the kernel takes before they can be sent. Listeners give their connections [`UNSENT_MAX`].
+    pub fn allow_unsent(&self, bytes: u32) {
+        if self.unsent.swap(bytes, Ordering::Relaxed) != bytes {
+            // Without it there is a limit still, the one before.
+            let _ = SockRef::from(&self.tcp).set_tcp_notsent_lowat(bytes);
+        }
     }
 
     /// Writes what the kernel takes at once.

@@ -14,6 +14,8 @@ const BLOCK: u64 = 1 << 20;
 
 /// A viewer whose windows are so large keeps up with what nodes send.
 const AT_SPEED: u64 = 8 << 20;
+/// And one whose windows are so large takes more than 12 MiB a second: [`UNSENT_FAST`] in a sixth of one.
+const AT_FULL_SPEED: u64 = 32 << 20;
 
 /// The least that is read at once.
 pub const READ_MIN: usize = 32 << 10;
@@ -22,6 +24,8 @@ pub const READ_MIN: usize = 32 << 10;
 pub const READ_MAX: usize = 384 << 10;
 /// Bytes that a viewer's connection may hold unsent; it says that it takes more when half of them are sent.
 pub const UNSENT_MAX: u32 = 768 << 10;
+/// The same for a viewer at full speed, which would have us woken more than a thousand times a second.
+pub const UNSENT_FAST: u32 = 2 << 20;
 /// A read holds what the viewer takes in about so many milliseconds.
 const READ_MS: u64 = 500;
 
@@ -83,6 +87,12 @@ impl Pace {
         self.read = (self.read * 2).min(READ_MAX);
     }
 
+    /// Bytes that the viewer's connection may hold unsent.
+    #[must_use]
+    pub fn unsent(&self) -> u32 {
+        if self.window >= AT_FULL_SPEED { UNSENT_FAST } else { UNSENT_MAX }
+    }
+
     /// Whether the next window is asked for while `left` bytes of this one are still to come, so that a viewer at speed
     /// finds no hole between them. Never for a viewer that does not keep up.
     #[must_use]
@@ -108,6 +118,8 @@ mod tests {
             window >> 20
         });
         assert_eq!(windows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+        pace.took_window(CAP, 10_000);
+        assert_eq!((pace.window(0, u64::MAX), pace.unsent()), (16 << 20, UNSENT_MAX), "6.4 MiB/s");
     }
 
     #[test]
@@ -130,9 +142,11 @@ mod tests {
         (0..9).for_each(|_| pace.took_read());
         assert_eq!((pace.read(), pace.window(0, u64::MAX)), (READ_MAX, CAP));
         assert!(pace.is_ahead(CAP / 8) && !pace.is_ahead(CAP / 8 + 1));
+        assert_eq!(pace.unsent(), UNSENT_FAST);
         pace.parked();
         assert_eq!((pace.read(), pace.window(0, u64::MAX)), (READ_MIN, WINDOW_MIN));
         assert!(!pace.is_ahead(0), "not for a slow viewer, not even at the end");
+        assert_eq!(pace.unsent(), UNSENT_MAX);
     }
 
     #[test]
