@@ -17,5 +17,6 @@ mod minio;
 #[path = "../common/minio.rs"]
 mod minio_cluster;
 mod refusals;
+mod replicate;
 mod support;
 mod viewers;
