@@ -19,4 +19,5 @@ mod minio_cluster;
 mod refusals;
 mod replicate;
 mod support;
+mod two_gates;
 mod viewers;
