@@ -18,6 +18,9 @@ use crate::support::*;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker/minio/replicate");
 
+/// All that the script may use besides bash: MinIO's own image of mc has coreutils, and neither grep nor sed.
+const TOOLS: &str = "base64 bash cat comm head mkdir mktemp mv rm sleep sort uniq wc";
+
 /// Nodes with nothing on them, and what the script needs.
 struct Stage {
     cluster: Cluster,
@@ -36,6 +39,11 @@ impl Stage {
         let spy = format!("#!/bin/sh\necho \"$*\" >>\"$0.calls\"\nexec {} \"$@\"\n", mc.display());
         let stage = Self { cluster, folder, mc, aliases: Vec::new() };
         stage.program("mc", &spy);
+        fs::create_dir(stage.path("bin")).expect("made");
+        for tool in TOOLS.split(' ') {
+            std::os::unix::fs::symlink(found(tool, REQUIRED, story)?, stage.path("bin").join(tool))
+                .expect("linked");
+        }
         Some(stage)
     }
 
@@ -54,8 +62,13 @@ impl Stage {
 
     /// Runs the script in the stage's folder, where its secrets are, with this program for mc.
     fn script_with(&self, mc: &Path, args: &[&str]) -> Output {
-        let mut command = Command::new("bash");
-        command.arg(SCRIPT).args(args).current_dir(self.folder.path()).env("MC", mc);
+        let mut command = Command::new(self.path("bin/bash"));
+        command
+            .env("PATH", self.path("bin"))
+            .arg(SCRIPT)
+            .args(args)
+            .current_dir(self.folder.path())
+            .env("MC", mc);
         command.envs(self.cluster.environment()).envs(self.aliases.iter().cloned());
         command.output().expect("bash runs")
     }

@@ -43,7 +43,9 @@ fn setup(nodes: &[Node], mode: &str) -> Setup {
     let setup = Setup::new().watch(&format!("mode = \"{mode}\"")).extra(SURE);
     nodes.iter().enumerate().fold(setup, |setup, (number, node)| {
         let role = if number == 0 { "role = \"source\"" } else { "" };
-        setup.node_with(node.name(), &node.endpoint(), ("gate", "gate-secret"), role)
+        // So roomy that a few viewers make no difference.
+        let keys = format!("max_viewers = 1000000\n{role}");
+        setup.node_with(node.name(), &node.endpoint(), ("gate", "gate-secret"), &keys)
     })
 }
 

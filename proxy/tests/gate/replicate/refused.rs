@@ -167,7 +167,7 @@ async fn rules_that_leave_something_out_are_refused() {
     stage.calls();
     let faults = [
         "the rule watchgate-n1 of n0/movies to n1 is disabled, leaves deletes out, leaves existing objects out",
-        "mc replicate rm n0/movies --id watchgate-n1",
+        "have it made anew, mc replicate rm n0/movies --all --force;",
         "--state enable --replicate delete,delete-marker,existing-objects",
     ];
     check(&stage, &["movies", "n0", "n1"], 1, &faults);
@@ -193,4 +193,10 @@ async fn rules_that_leave_something_out_are_refused() {
         words,
     ]);
     assert_eq!(stage.set_up(&["movies", "n0", "n1"]), "n0/movies fills n1: nothing to change\n");
+    mc(&["replicate", "rm", "n0/movies", "--all", "--force"]);
+    let said = stage.set_up(&["movies", "n0", "n1"]);
+    assert!(
+        said.starts_with("n0/movies: a rule that fills n1/movies at ") && said.lines().count() == 1,
+        "{said}"
+    );
 }
