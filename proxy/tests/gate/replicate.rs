@@ -152,7 +152,7 @@ impl Stage {
         gate
     }
 
-    /// The versions of a bucket: key, ETag and id of each.
+    /// The versions of a bucket: key, `ETag` and id of each.
     fn versions(&self, node: usize) -> Vec<(String, String, String)> {
         let listed =
             self.cluster.mc(&["ls", "--json", "--recursive", "--versions", &format!("n{node}/movies")]);

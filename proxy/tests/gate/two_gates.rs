@@ -182,6 +182,12 @@ fn long_film(seed: u32) -> Vec<u8> {
     (0..1_000_000_u32).flat_map(|place| (place ^ seed).to_le_bytes()).collect()
 }
 
+fn slow(nodes: &[Node], bytes_per_s: Option<u64>) {
+    for node in nodes {
+        node.set_bandwidth(bytes_per_s);
+    }
+}
+
 /// GET of the film with these headers.
 async fn stream(gate: &TestGate, headers: &[(&str, &str)]) -> Got {
     let request = gate.ask(Method::GET, &format!("/watch/{FILM}"), AMSTERDAM);
@@ -237,7 +243,7 @@ fn a_film_goes_on_at_the_other_gate_when_one_dies() {
         upload(&nodes, KEY, wanted.clone()).await;
         let other = up(&setup(&nodes, "stream")).await;
         // Slow enough that most of the film is still to come when the gate dies.
-        nodes.iter().for_each(|node| node.set_bandwidth(Some(2_000_000)));
+        slow(&nodes, Some(2_000_000));
         (nodes, other)
     });
     // Its tasks and sockets end with its runtime, as with a process.
@@ -263,7 +269,7 @@ fn a_film_goes_on_at_the_other_gate_when_one_dies() {
             }
         };
         assert!(broken && got.len() < wanted.len(), "the viewer sees a cut, after {} bytes", got.len());
-        nodes.iter().for_each(|node| node.set_bandwidth(None));
+        slow(&nodes, None);
         let range = format!("bytes={}-", got.len());
         let rest = stream(&other, &[("range", &range), ("if-range", &etag)]).await;
         assert_eq!((rest.status, rest.header("etag")), (206, etag.as_str()));
