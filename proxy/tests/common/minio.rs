@@ -110,6 +110,15 @@ impl Cluster {
 
     /// Nothing is replicated yet. `env` is the source's.
     pub(crate) async fn apart(tools: &Tools, count: usize, env: Env<'_>) -> Self {
+        let cluster = Self::bare(tools, count, env).await;
+        for number in 0..count {
+            cluster.set_up(number);
+        }
+        cluster
+    }
+
+    /// Nodes without a bucket and without users. `env` is the first one's.
+    pub(crate) async fn bare(tools: &Tools, count: usize, env: Env<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let nodes = (0..count).map(|node| {
             let env = if node == 0 { env } else { &[] };
@@ -117,9 +126,8 @@ impl Cluster {
         });
         let cluster = Self { nodes: nodes.collect(), folder, mc: tools.mc.clone() };
         std::fs::write(cluster.folder.path().join("policy.json"), POLICY).expect("written");
-        for (number, node) in cluster.nodes.iter().enumerate() {
+        for node in &cluster.nodes {
             node.until_ready().await;
-            cluster.set_up(number);
         }
         cluster
     }

@@ -183,6 +183,7 @@ async fn what_is_wrong_is_said_before_anything_changes() {
     check(&["n0", "movies", "gate:9901", &token], 2, "URL: \"gate:9901\"");
     check(&["n0", "movies", url, &token, "--name", "a b"], 2, "--name");
     check(&["n0", "movies", url, &token, "--queue-dir", "queue"], 2, "--queue-dir");
+    check(&["n0", "movies", url, &token, "--new-bucket"], 2, "--new-bucket goes with --dry-run");
     check(&["n0", "movies", url, "/nowhere/token"], 1, "cannot read /nowhere/token");
     check(&["n0", "movies", url, &short], 1, "at least 16 of");
     check(&["n0", "films", url, &token], 1, "the events of n0/films cannot be read");

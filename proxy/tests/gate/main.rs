@@ -17,5 +17,7 @@ mod minio;
 #[path = "../common/minio.rs"]
 mod minio_cluster;
 mod refusals;
+mod replicate;
 mod support;
+mod two_gates;
 mod viewers;
