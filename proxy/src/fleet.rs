@@ -34,10 +34,9 @@ pub const HONEST: (&str, &str) = ("x-minio-source-proxy-request", "false");
 /// One node: configuration, live state, and all that can be worked out before a request comes.
 #[derive(Debug)]
 pub struct Node {
+    weighed: Weighed,
     /// What the operator wrote.
     pub config: config::Node,
-    /// Hash of the id.
-    pub seed: u64,
     /// Links are signed for the public address.
     pub link: Target,
     /// The gate's own requests are signed for the endpoint.
@@ -46,23 +45,37 @@ pub struct Node {
     pub live: Arc<Live>,
     /// Handles resolved once.
     pub metrics: NodeMetrics,
+}
+
+/// What each request that weighs the node reads of its configuration, in one place for the same reason as in [`Live`].
+#[derive(Clone, Copy, Debug)]
+struct Weighed {
+    /// Hash of the id.
+    seed: u64,
     weight_inverse: f64,
+    base_ms: f64,
+    viewers_max: f64,
+    is_https: bool,
 }
 
 /// What is known of a node now.
+///
+/// What each request reads of each node that it weighs comes first and fills one line of the processor's cache: of a
+/// large fleet the next viewer's nodes are in no cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Live {
-    state: AtomicU8,
-    draining: AtomicBool,
+    load: Load,
     /// When it returned, in milliseconds of the gate's clock; 0: it never left.
     returned_at_ms: AtomicU64,
+    state: AtomicU8,
+    draining: AtomicBool,
     /// It refused us the last film that we asked for.
     refuses_films: AtomicBool,
-    load: Load,
-    entrance: Entrance,
-    metrics: LiveMetrics,
     /// Signing keys of today and tomorrow.
     pub keys: ArcSwap<DayKeys>,
+    entrance: Entrance,
+    metrics: LiveMetrics,
     /// Where the endpoint's name points; empty until it is resolved.
     pub addresses: ArcSwapOption<Vec<SocketAddr>>,
     /// The same knowledge in words, for operators.
@@ -108,25 +121,36 @@ impl Node {
             })
         };
         Self {
-            seed: rank::seed(config.id.as_str()),
+            weighed: Weighed {
+                seed: rank::seed(config.id.as_str()),
+                weight_inverse: 1.0 / config.weight,
+                base_ms: config.base_ms,
+                viewers_max: f64::from(config.max_viewers.get()),
+                is_https: config.public_url.scheme() == config::Scheme::Https,
+            },
             link: target(&config.public_url),
             probe: target(&config.endpoint),
-            weight_inverse: 1.0 / config.weight,
             live,
             metrics,
             config,
         }
     }
 
+    /// Hash of the id.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.weighed.seed
+    }
+
     /// What the chooser needs to know at `now_ms` of the gate's clock. `take_draining`: an operator's drain is passed
     /// over.
     #[must_use]
     pub fn facts(&self, now_ms: u64, slow_start_ms: u64, https_only: bool, take_draining: bool) -> Facts {
-        let live = &self.live;
+        let (live, weighed) = (&self.live, &self.weighed);
         let returned_at_ms = live.returned_at_ms.load(Ordering::Relaxed);
         let dropped = if live.is_draining() && !take_draining {
             Some(Dropped::Draining)
-        } else if https_only && self.config.public_url.scheme() != config::Scheme::Https {
+        } else if https_only && !weighed.is_https {
             Some(Dropped::Scheme)
         } else {
             match live.state() {
@@ -136,10 +160,10 @@ impl Node {
             }
         };
         Facts {
-            seed: self.seed,
-            weight_inverse: self.weight_inverse,
-            base_ms: self.config.base_ms,
-            load: f64::from(live.viewers()) / f64::from(self.config.max_viewers.get()),
+            seed: weighed.seed,
+            weight_inverse: weighed.weight_inverse,
+            base_ms: weighed.base_ms,
+            load: f64::from(live.viewers()) / weighed.viewers_max,
             budget_share: slow_start_share(
                 now_ms,
                 (returned_at_ms > 0).then_some(returned_at_ms),

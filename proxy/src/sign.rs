@@ -102,11 +102,18 @@ impl Target {
             Addressing::Path => (host, format!("/{}", encode_key(parts.bucket))),
         };
         let session_token = parts.session_token.filter(|token| !token.is_empty());
+        let object_base = format!("{prefix}{authority}{bucket_path}/");
         Self {
-            object_base: format!("{prefix}{authority}{bucket_path}/"),
             path_at: prefix.len() + authority.len(),
             bucket_root: if bucket_path.is_empty() { "/".to_owned() } else { bucket_path },
-            link: presign::LinkParts::new(&authority, parts.access_key, parts.region, session_token),
+            link: presign::LinkParts::new(
+                &object_base,
+                &authority,
+                parts.access_key,
+                parts.region,
+                session_token,
+            ),
+            object_base,
             authority,
             access_key: parts.access_key.to_owned(),
             session_token: session_token.map(str::to_owned),

@@ -51,42 +51,84 @@ pub fn link_time(now_s: u64, window_s: u64, lifetime_s: u64) -> LinkTime {
     }
 }
 
-/// The parts of a link between what changes, encoded.
+/// The parts of a link and of its signature between what changes, encoded, in the order in which they are needed.
+///
+/// One piece of memory: of a large fleet the next viewer's node is in no cache, and each piece would be waited for.
 #[derive(Clone)]
 pub(super) struct LinkParts {
+    text: Box<str>,
+    /// Where each part ends.
+    ends: [usize; 6],
+}
+
+/// The parts by name.
+struct Parts<'a> {
+    /// What an object's URL begins with.
+    object_base: &'a str,
     /// `?X-Amz-Algorithm=..&X-Amz-Credential=KEY%2F`; then the date.
-    credential_head: String,
+    credential_head: &'a str,
     /// `%2Fregion%2Fs3%2Faws4_request&X-Amz-Date=`; then the stamp.
-    credential_tail: String,
+    credential_tail: &'a str,
     /// `&X-Amz-Security-Token=..&X-Amz-SignedHeaders=host`, after the seconds of `X-Amz-Expires`.
-    after_expires: String,
+    after_expires: &'a str,
     /// End of the canonical request.
-    tail: String,
+    tail: &'a str,
+    /// What follows the date in a credential scope.
+    scope_tail: &'a str,
 }
 
 impl LinkParts {
-    pub(super) fn new(authority: &str, access_key: &str, region: &str, session_token: Option<&str>) -> Self {
-        let mut credential_head = format!("?X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential=");
-        canonical::push_value(&mut credential_head, access_key);
-        credential_head.push_str("%2F");
-        let mut credential_tail = String::new();
-        canonical::push_value(&mut credential_tail, &canonical::scope_tail(region, SERVICE));
-        credential_tail.push_str("&X-Amz-Date=");
-        let mut after_expires = String::new();
+    pub(super) fn new(
+        object_base: &str,
+        authority: &str,
+        access_key: &str,
+        region: &str,
+        session_token: Option<&str>,
+    ) -> Self {
+        let mut text = object_base.to_owned();
+        let mut ends = [text.len(); 6];
+        text.push_str("?X-Amz-Algorithm=");
+        text.push_str(ALGORITHM);
+        text.push_str("&X-Amz-Credential=");
+        canonical::push_value(&mut text, access_key);
+        text.push_str("%2F");
+        ends[1] = text.len();
+        let scope_tail = canonical::scope_tail(region, SERVICE);
+        canonical::push_value(&mut text, &scope_tail);
+        text.push_str("&X-Amz-Date=");
+        ends[2] = text.len();
         if let Some(token) = session_token {
-            after_expires.push_str("&X-Amz-Security-Token=");
-            canonical::push_value(&mut after_expires, token);
+            text.push_str("&X-Amz-Security-Token=");
+            canonical::push_value(&mut text, token);
         }
-        after_expires.push_str("&X-Amz-SignedHeaders=host");
-        let tail = Tail::new(&[("host", authority)], UNSIGNED_PAYLOAD).text;
-        Self { credential_head, credential_tail, after_expires, tail }
+        text.push_str("&X-Amz-SignedHeaders=host");
+        ends[3] = text.len();
+        text.push_str(&Tail::new(&[("host", authority)], UNSIGNED_PAYLOAD).text);
+        ends[4] = text.len();
+        text.push_str(&scope_tail);
+        ends[5] = text.len();
+        Self { text: text.into_boxed_str(), ends }
     }
 
-    /// Bytes that a link adds to its path, but for a version id.
-    fn query_len(&self) -> usize {
+    fn parts(&self) -> Parts<'_> {
+        let [base, head, tail, expires, canonical, scope] = self.ends;
+        Parts {
+            object_base: &self.text[..base],
+            credential_head: &self.text[base..head],
+            credential_tail: &self.text[head..tail],
+            after_expires: &self.text[tail..expires],
+            tail: &self.text[expires..canonical],
+            scope_tail: &self.text[canonical..scope],
+        }
+    }
+}
+
+impl Parts<'_> {
+    /// Bytes that a link adds to its key, but for a version id.
+    fn link_len(&self) -> usize {
         const DATE_STAMP_EXPIRES_SIGNATURE: usize = 8 + 16 + EXPIRES.len() + 6 + SIGNATURE.len() + 64;
-        let parts = [&self.credential_head, &self.credential_tail, &self.after_expires];
-        parts.map(String::len).iter().sum::<usize>() + DATE_STAMP_EXPIRES_SIGNATURE
+        let parts = [self.object_base, self.credential_head, self.credential_tail, self.after_expires];
+        parts.map(str::len).iter().sum::<usize>() + DATE_STAMP_EXPIRES_SIGNATURE
     }
 }
 
@@ -110,33 +152,32 @@ impl Target {
         time: LinkTime,
     ) -> String {
         debug_assert!(key.covers(time.signed_at_s), "the key of another day");
-        let parts = &self.link;
+        let parts = self.link.parts();
         // One allocation even if every byte of the key becomes three.
         let key_len = 3 * object_key.len();
         let version_len = version_id.map_or(0, |version| VERSION.len() + 3 * version.len());
-        let mut url =
-            String::with_capacity(self.object_base.len() + key_len + parts.query_len() + version_len);
+        let mut url = String::with_capacity(parts.link_len() + key_len + version_len);
 
-        url.push_str(&self.object_base);
+        url.push_str(parts.object_base);
         canonical::push_key(&mut url, object_key);
         let path_end = url.len();
 
         let stamp = key.stamp(time.signed_at_s);
-        url.push_str(&parts.credential_head);
+        url.push_str(parts.credential_head);
         url.push_str(key.date());
-        url.push_str(&parts.credential_tail);
+        url.push_str(parts.credential_tail);
         url.push_str(stamp.as_str());
         url.push_str(EXPIRES);
         url.push_str(itoa::Buffer::new().format(time.expires_s));
-        url.push_str(&parts.after_expires);
+        url.push_str(parts.after_expires);
         if let Some(version) = version_id {
             url.push_str(VERSION);
             canonical::push_value(&mut url, version);
         }
 
         let (path, query) = (&url[self.path_at..path_end], &url[path_end + "?".len()..]);
-        let hash = canonical::request_hash(method.as_str(), path, query, &parts.tail);
-        let signature = key.sign(&stamp, &self.scope_tail, &hash);
+        let hash = canonical::request_hash(method.as_str(), path, query, parts.tail);
+        let signature = key.sign(&stamp, parts.scope_tail, &hash);
         url.push_str(SIGNATURE);
         url.push_str(signature.as_str());
         url

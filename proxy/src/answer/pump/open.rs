@@ -224,7 +224,7 @@ fn peers(order: &Order) -> Result<SmallVec<[HttpPeer; 1]>, Failure> {
     let addresses = addresses.as_deref().map(Vec::as_slice).unwrap_or_default();
     let peers = addresses.iter().take(ADDRESSES_MAX).map(|address| {
         let mut peer = HttpPeer::new(*address, is_tls, if is_tls { name.to_owned() } else { String::new() });
-        peer.group_key = node.seed;
+        peer.group_key = node.seed();
         peer
     });
     let peers: SmallVec<[HttpPeer; 1]> = peers.collect();
