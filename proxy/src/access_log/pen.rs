@@ -59,6 +59,12 @@ pub(super) fn draw(out: &mut String, format: LogFormat, line: &Line<'_>) {
     if let Some(node) = line.node {
         pen.word(name!("watchgate.node"), node);
     }
+    if let Some(route) = line.route {
+        pen.word(name!("watchgate.route"), route);
+    }
+    if let Some(upstream) = line.upstream {
+        pen.word(name!("watchgate.upstream"), upstream);
+    }
     if let Some(passage) = line.passage {
         pen.passage(passage);
     }
@@ -157,7 +163,7 @@ impl Pen<'_> {
         self.quote();
     }
 
-    /// A word of ours: a node's id or one of a closed list, with nothing in it to escape.
+    /// A word of ours: a node's id, a route's prefix, a server's URL, or one of a closed list, with nothing to escape.
     fn word(&mut self, name: Name, word: &str) {
         self.name(name);
         self.quote();

@@ -13,6 +13,7 @@ use super::{Answer, Asking, field};
 use crate::decide::range::unsatisfied;
 use crate::decide::watch;
 use crate::refusal::Refusal;
+use crate::refusal::route::RouteRefusal;
 
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -28,27 +29,55 @@ struct Problem<'a> {
 /// # Errors
 /// As [`Asking::head`].
 pub fn refuse(refusal: Refusal, asking: &Asking<'_>, close: bool) -> Result<Answer> {
-    let problem = Problem {
-        r#type: format!("urn:watchgate:problem:{}", refusal.label()),
+    let said = Said {
+        label: refusal.label(),
         title: refusal.title(),
         status: refusal.status(),
         detail: refusal.detail(),
-        request_id: asking.request_id,
     };
-    // Five strings and a number: serialising them cannot fail, and an empty document would still be an answer.
-    let body = Bytes::from(serde_json::to_vec(&problem).unwrap_or_default());
-    let mut head =
-        asking.head(http::StatusCode::from_u16(refusal.status()).unwrap_or_default(), body.len() as u64)?;
-    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    let mut answer = document(said, asking, close)?;
+    let fields = &mut answer.head;
     if refusal == Refusal::Method {
-        head.headers.insert(ALLOW, HeaderValue::from_static(watch::ALLOW));
+        fields.insert_header(ALLOW, HeaderValue::from_static(watch::ALLOW))?;
     }
     if let Some(retry_after_s) = refusal.retry_after_s() {
-        head.headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
+        fields.insert_header(RETRY_AFTER, HeaderValue::from(retry_after_s))?;
     }
     if let Refusal::Range { size } = refusal {
-        head.headers.insert(CONTENT_RANGE, field(&unsatisfied(size))?);
+        fields.insert_header(CONTENT_RANGE, field(&unsatisfied(size))?)?;
     }
+    Ok(answer)
+}
+
+/// The same of a request that is not for a film; the connection ends with it.
+///
+/// # Errors
+/// As [`Asking::head`].
+pub fn refuse_route(refusal: RouteRefusal, asking: &Asking<'_>) -> Result<Answer> {
+    let said = Said {
+        label: refusal.label(),
+        title: refusal.title(),
+        status: refusal.status(),
+        detail: refusal.detail(),
+    };
+    document(said, asking, true)
+}
+
+struct Said {
+    label: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+}
+
+fn document(said: Said, asking: &Asking<'_>, close: bool) -> Result<Answer> {
+    let Said { label, title, status, detail } = said;
+    let r#type = format!("urn:watchgate:problem:{label}");
+    let problem = Problem { r#type, title, status, detail, request_id: asking.request_id };
+    // Five strings and a number: serialising them cannot fail, and an empty document would still be an answer.
+    let body = Bytes::from(serde_json::to_vec(&problem).unwrap_or_default());
+    let mut head = asking.head(http::StatusCode::from_u16(status).unwrap_or_default(), body.len() as u64)?;
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     let body = if asking.head_only { Bytes::new() } else { body };
     Ok(Answer { head: Box::new(head.into()), body, close })
 }

@@ -38,7 +38,7 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 pub(super) struct Arrival {
     pub(super) began: Instant,
     pub(super) unix_ms: u64,
-    id: RequestId,
+    pub(super) id: RequestId,
     pub(super) viewer: client::Viewer,
     body: BodyFraming,
 }
@@ -151,7 +151,7 @@ pub(super) async fn not_found(gate: &Gate, session: &mut Session) -> Result<()> 
     write(gate, &snapshot, session, answer, &arrival, told).await
 }
 
-fn path(head: &RequestHeader) -> &[u8] {
+pub(super) fn path(head: &RequestHeader) -> &[u8] {
     let target = head.raw_path();
     target.split(|byte| *byte == b'?').next().unwrap_or(target)
 }
@@ -163,14 +163,14 @@ fn lines<'a>(
     head.headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
 }
 
-fn framing(session: &Session, head: &RequestHeader) -> BodyFraming {
+pub(super) fn framing(session: &Session, head: &RequestHeader) -> BodyFraming {
     if session.is_http2() {
         return BodyFraming::of(std::iter::empty(), lines(head, &CONTENT_LENGTH));
     }
     BodyFraming::of(lines(head, &TRANSFER_ENCODING), lines(head, &CONTENT_LENGTH))
 }
 
-fn arrival(gate: &Gate, snapshot: &Snapshot, session: &Session, body: BodyFraming) -> Arrival {
+pub(super) fn arrival(gate: &Gate, snapshot: &Snapshot, session: &Session, body: BodyFraming) -> Arrival {
     let head = session.req_header();
     let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
     let peer = client::Peer { address: peer, scheme: client::Scheme::Http };
@@ -233,7 +233,7 @@ fn answer(
 }
 
 /// Exactly one, as RFC 9112 section 3.2 wants it; over HTTP/2 `:authority` may stand for it.
-fn has_host(head: &RequestHeader) -> bool {
+pub(super) fn has_host(head: &RequestHeader) -> bool {
     let mut hosts = head.headers.get_all(HOST).into_iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => !host.is_empty(),
@@ -340,11 +340,13 @@ pub(super) fn tell(
         outcome: told.outcome,
         reason: told.reason,
         node: told.node.map(|node| snapshot.fleet.nodes[node].config.id.as_str()),
+        route: None,
+        upstream: None,
         passage: told.passage.as_ref(),
     });
 }
 
-async fn send(session: &mut Session, answer: Answer) -> Result<()> {
+pub(super) async fn send(session: &mut Session, answer: Answer) -> Result<()> {
     let end = answer.body.is_empty();
     session.write_response_header(answer.head, end).await?;
     if !end {

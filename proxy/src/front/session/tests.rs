@@ -28,7 +28,7 @@ async fn connect(patience: Duration) -> Connection {
     let source = config::Source { text, path: None, env: &BTreeMap::new() };
     let config = config::parse(&source).unwrap().config;
     let gate = Gate::new(config, Databases::empty(), &Registry::new()).unwrap().assuming_all_up();
-    let direct = Arc::new(Direct { patience, ..Direct::new(Arc::new(gate)) });
+    let direct = Arc::new(Direct { patience, ..Direct::new(Arc::new(gate), None) });
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let viewer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = listener.accept().await.unwrap();
