@@ -8,7 +8,7 @@ use crate::fault::Wrong;
 /// What [`parse_host`] takes, as a regular expression for the JSON Schema.
 pub(crate) const HOST_PATTERN: &str = r"^([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$";
 /// What [`parse_path`] takes, or nothing, as a regular expression for the JSON Schema.
-pub(crate) const PATH_PATTERN_OR_EMPTY: &str = r#"^(/[!$-~]{0,1023})?$"#;
+pub(crate) const PATH_PATTERN_OR_EMPTY: &str = r"^(/[!$-~]{0,1023})?$";
 
 /// Longest path in bytes: ours, a bound on what every check sends.
 const PATH_MAX: usize = 1024;

@@ -61,7 +61,16 @@ fn a_whole_line_in_both_forms() {
 #[test]
 fn a_request_that_was_passed_on_names_its_route_and_its_server() {
     let (route, upstream) = (Some("/api/"), Some("http://api:8000"));
-    let line = Line { film: None, mode: None, node: None, outcome: "routed", reason: "ok", route, upstream, ..line() };
+    let line = Line {
+        film: None,
+        mode: None,
+        node: None,
+        outcome: "routed",
+        reason: "ok",
+        route,
+        upstream,
+        ..line()
+    };
     let json = drawn(LogFormat::Json, &line);
     let end = r#""watchgate.outcome":"routed","watchgate.reason":"ok","watchgate.route":"/api/","watchgate.upstream":"http://api:8000"}"#;
     assert!(json.ends_with(&format!("{end}\n")), "{json}");

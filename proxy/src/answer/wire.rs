@@ -23,8 +23,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
-    UniqueID, UniqueIDType,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
+    TimingDigest, UniqueID, UniqueIDType,
 };
 use pingora_proxy::Session;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
@@ -51,7 +51,13 @@ impl Wire {
         // A fresh cell takes the first value.
         let _ = digest.peer_addr.set(Some(peer.into()));
         let established = SystemTime::now();
-        Self { tcp, digest: Arc::new(digest), established, ahead: AtomicUsize::new(0), fence: AtomicUsize::new(NO_FENCE) }
+        Self {
+            tcp,
+            digest: Arc::new(digest),
+            established,
+            ahead: AtomicUsize::new(0),
+            fence: AtomicUsize::new(NO_FENCE),
+        }
     }
 
     /// The connection below a session, if it is one of these.

@@ -109,21 +109,15 @@ fn decoded(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Takes one encoding off; what is none stays as it is.
 fn decode(text: &[u8]) -> Vec<u8> {
-    let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
+    // Two digits of four bits each make a byte.
+    let escaped = |at: usize| u8::try_from(digit(at + 1)? * 16 + digit(at + 2)?).ok();
     let mut decoded = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(byte) = text.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                // Two digits of four bits each.
-                decoded.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            _ => {
-                decoded.push(*byte);
-                at += 1;
-            }
-        }
+        let escaped = escaped(at).filter(|_| *byte == b'%');
+        decoded.push(escaped.unwrap_or(*byte));
+        at += if escaped.is_some() { 3 } else { 1 };
     }
     decoded
 }

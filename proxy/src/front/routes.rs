@@ -66,8 +66,7 @@ impl Routes {
             routes: configured.into_iter().map(route).collect(),
             watch_prefix: gate.watch_prefix(),
         });
-        let mut conf = ServerConf::default();
-        conf.upstream_keepalive_pool_size = POOL;
+        let conf = ServerConf { upstream_keepalive_pool_size: POOL, ..ServerConf::default() };
         let proxy = http_proxy(&Arc::new(conf), Proxied::new(Arc::clone(gate), Arc::clone(&all)));
         Ok(Some(Self { proxy: Arc::new(proxy), all }))
     }

@@ -45,7 +45,7 @@ impl Passing {
         let snapshot = gate.snapshot.load_full();
         let body = framing(session, session.req_header());
         let arrival = arrival(gate, &snapshot, session, body);
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
         Self { snapshot, arrival, peer }
     }
 

@@ -28,8 +28,15 @@ pub enum RouteRefusal {
 
 impl RouteRefusal {
     /// Every label, for tables that are indexed by [`RouteRefusal::index`].
-    pub const LABELS: [&'static str; 7] =
-        ["bad_path", "bad_request", "viewer_slow", "too_large", "no_upstream", "upstream_failed", "upstream_timeout"];
+    pub const LABELS: [&'static str; 7] = [
+        "bad_path",
+        "bad_request",
+        "viewer_slow",
+        "too_large",
+        "no_upstream",
+        "upstream_failed",
+        "upstream_timeout",
+    ];
 
     /// Position in [`RouteRefusal::LABELS`].
     #[must_use]
@@ -82,7 +89,9 @@ impl RouteRefusal {
     pub fn detail(self) -> String {
         match self {
             Self::Path(doubt) => doubt.to_string(),
-            Self::Request => "the request names no host, or its Connection header names what it must not".to_owned(),
+            Self::Request => {
+                "the request names no host, or its Connection header names what it must not".to_owned()
+            }
             Self::ViewerSlow => "nothing more of the content came in time".to_owned(),
             Self::TooLarge { max } => format!("at most {max} bytes of content are taken here"),
             Self::NoServer => "nobody can answer at the moment; try again soon".to_owned(),

@@ -3,7 +3,8 @@ use super::*;
 #[test]
 fn the_longest_prefix_wins_on_whole_segments() {
     let table = Table::new(["/api/", "/", "/api/v2", "/admin", "/api/v2/films/"]);
-    let check = |path: &str, expected: Option<usize>| assert_eq!(table.find(path.as_bytes()), expected, "{path}");
+    let check =
+        |path: &str, expected: Option<usize>| assert_eq!(table.find(path.as_bytes()), expected, "{path}");
     check("/", Some(1));
     check("/index.html", Some(1));
     check("/api", Some(1));
@@ -94,7 +95,11 @@ fn no_reading_of_a_path_leads_to_the_films() {
     }
     assert_eq!(doubt(b"/%2525252577atch", "/watch/"), Some(Doubt::Nested));
     assert_eq!(doubt(b"/Films/V1%2Fx", "/films/v1/"), Some(Doubt::Film));
-    assert_eq!(doubt(b"/films/v1", "/Films/v1/"), Some(Doubt::Film), "the prefix's case does not matter either");
+    assert_eq!(
+        doubt(b"/films/v1", "/Films/v1/"),
+        Some(Doubt::Film),
+        "the prefix's case does not matter either"
+    );
 }
 
 #[test]

@@ -6,7 +6,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::{HOST, USER_AGENT};
@@ -93,7 +92,8 @@ impl HealthCheck for Check {
         let (to, address) =
             self.server(target).ok_or_else(|| Error::new_in(ErrorType::new("nobody's address")))?;
         let limited = timeout(self.config.timeout, self.ask(to, address)).await;
-        let checked = limited.or_err(ErrorType::ReadTimedout, "no answer in time").and_then(|checked| checked);
+        let checked =
+            limited.or_err(ErrorType::ReadTimedout, "no answer in time").and_then(|checked| checked);
         if let Err(error) = &checked {
             tracing::debug!(route = &*self.route, upstream = %to, %address, %error, "a check failed");
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).push(address);
@@ -116,6 +116,3 @@ impl HealthCheck for Check {
         usize::try_from(count.get()).unwrap_or(usize::MAX)
     }
 }
-
-/// Between a failed check and the next one, until the verdict.
-pub(super) const HURRY: Duration = Duration::from_millis(50);

@@ -71,8 +71,11 @@ impl RouteFamilies {
             &["route"],
         )?;
         let first_byte = HistogramVec::new(
-            HistogramOpts::new("watchgate_route_first_byte_seconds", "From a request's head to the answer's.")
-                .buckets(FIRST_BYTE_BUCKETS_S.to_vec()),
+            HistogramOpts::new(
+                "watchgate_route_first_byte_seconds",
+                "From a request's head to the answer's.",
+            )
+            .buckets(FIRST_BYTE_BUCKETS_S.to_vec()),
             &["route"],
         )?;
         registry.register(Box::new(first_byte.clone()))?;

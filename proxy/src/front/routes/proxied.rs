@@ -95,37 +95,13 @@ impl Proxied {
         Ok(())
     }
 
-    /// What the server is told about the viewer instead of what the viewer says.
-    fn forward(&self, request: &mut RequestHeader, passing: &Passing, route: &Route) -> Result<()> {
-        let is_trusted = passing.is_trusted();
-        let dropped = |name: &&HeaderName| forwarded::is_dropped(name.as_str(), is_trusted);
-        let dropped: Vec<HeaderName> = request.headers.keys().filter(dropped).cloned().collect();
-        for name in dropped {
-            request.remove_header(&name);
-        }
-        let addresses = forwarded::forwarded_for(passing.viewer(), passing.peer());
-        if !addresses.is_empty() {
-            request.insert_header(X_FORWARDED_FOR.clone(), addresses)?;
-        }
-        let scheme = if passing.viewer().scheme == Scheme::Https { "https" } else { "http" };
-        request.insert_header(X_FORWARDED_PROTO.clone(), scheme)?;
-        if let Some(host) = request.headers.get(HOST).cloned()
-            && !request.headers.contains_key(&X_FORWARDED_HOST)
-        {
-            request.insert_header(X_FORWARDED_HOST.clone(), host)?;
-        }
-        if route.config.strip_prefix && !route.config.prefix.trimmed().is_empty() {
-            request.insert_header(X_FORWARDED_PREFIX.clone(), route.config.prefix.trimmed())?;
-        }
-        request.insert_header(X_REQUEST_ID, passing.request_id())?;
-        Ok(())
-    }
-
     /// What the viewer is told of an error; none: there is no viewer any more.
     fn judge(&self, error: &Error, ride: &Ride) -> Option<RouteRefusal> {
         let route = self.route(ride);
         match (error.esource(), error.etype()) {
-            (_, ErrorType::HTTPStatus(413)) => route.config.body_max.map(|max| RouteRefusal::TooLarge { max: max.get() }),
+            (_, ErrorType::HTTPStatus(413)) => {
+                route.config.body_max.map(|max| RouteRefusal::TooLarge { max: max.get() })
+            }
             (_, ErrorType::HTTPStatus(502)) => Some(ride.unreachable.unwrap_or(RouteRefusal::NoServer)),
             (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(RouteRefusal::ViewerSlow),
             (
@@ -241,7 +217,7 @@ impl ProxyHttp for Proxied {
     ) -> Result<()> {
         let route = self.route(ride);
         if let Some(passing) = &ride.passing {
-            self.forward(request, passing, route)?;
+            forward(request, passing, route)?;
         }
         let server = ride.server.map(|server| route.servers.get(server));
         match (&route.config.host, server) {
@@ -298,8 +274,7 @@ impl ProxyHttp for Proxied {
     ) -> Box<Error> {
         let route = self.route(ride);
         route.servers.unreachable();
-        let is_late =
-            matches!(error.etype(), ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout);
+        let is_late = matches!(error.etype(), ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout);
         ride.unreachable = Some(if is_late { RouteRefusal::Late } else { RouteRefusal::NoServer });
         tracing::debug!(route = &*route.config.prefix, %peer, %error, "a server cannot be reached");
         // Nothing was sent: whoever is left may have it.
@@ -358,7 +333,9 @@ impl ProxyHttp for Proxied {
             End::Answered(_) => ("routed", "ok"),
             End::Refused(refusal) => ("refused", refusal.label()),
             End::ViewerLeft => ("viewer_left", "viewer_left"),
-            End::Cut => ("cut", error.and_then(|error| self.judge(error, ride)).map_or("cut", RouteRefusal::label)),
+            End::Cut => {
+                ("cut", error.and_then(|error| self.judge(error, ride)).map_or("cut", RouteRefusal::label))
+            }
         };
         if let Some(error) = error {
             tracing::debug!(route = &*route.config.prefix, outcome, reason, %error, "a routed request failed");
@@ -387,6 +364,32 @@ impl ProxyHttp for Proxied {
     ) -> bool {
         true
     }
+}
+
+/// What the server is told about the viewer instead of what the viewer says.
+fn forward(request: &mut RequestHeader, passing: &Passing, route: &Route) -> Result<()> {
+    let is_trusted = passing.is_trusted();
+    let dropped = |name: &&HeaderName| forwarded::is_dropped(name.as_str(), is_trusted);
+    let dropped: Vec<HeaderName> = request.headers.keys().filter(dropped).cloned().collect();
+    for name in dropped {
+        request.remove_header(&name);
+    }
+    let addresses = forwarded::forwarded_for(passing.viewer(), passing.peer());
+    if !addresses.is_empty() {
+        request.insert_header(X_FORWARDED_FOR.clone(), addresses)?;
+    }
+    let scheme = if passing.viewer().scheme == Scheme::Https { "https" } else { "http" };
+    request.insert_header(X_FORWARDED_PROTO.clone(), scheme)?;
+    if let Some(host) = request.headers.get(HOST).cloned()
+        && !request.headers.contains_key(&X_FORWARDED_HOST)
+    {
+        request.insert_header(X_FORWARDED_HOST.clone(), host)?;
+    }
+    if route.config.strip_prefix && !route.config.prefix.trimmed().is_empty() {
+        request.insert_header(X_FORWARDED_PREFIX.clone(), route.config.prefix.trimmed())?;
+    }
+    request.insert_header(X_REQUEST_ID, passing.request_id())?;
+    Ok(())
 }
 
 /// Fields of an answer that are about the connection to the server, not about the one to the viewer (RFC 9110 section

@@ -15,12 +15,14 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use watchgate_config::{self as config, Endpoint};
 
-use super::check::{Check, Failed, HURRY};
+use super::check::{Check, Failed};
 use super::metrics::RouteFamilies;
 use super::names::{Names, Owner};
 
 /// How old an address may get while its server answers.
 const REFRESH: Duration = Duration::from_secs(10);
+/// Between a failed check and the next one, until the verdict.
+const HURRY: Duration = Duration::from_millis(50);
 /// More addresses than this are never looked at for one request.
 const LOOK_MAX: usize = 4096;
 
@@ -75,7 +77,8 @@ impl Servers {
 
     /// Whose turn it is among those that are up and were not tried; none: nobody is left.
     pub(super) fn choose(&self, tried: &[SocketAddr]) -> Option<Chosen> {
-        let fresh = |backend: &Backend| backend.addr.as_inet().is_some_and(|address| !tried.contains(address));
+        let fresh =
+            |backend: &Backend| backend.addr.as_inet().is_some_and(|address| !tried.contains(address));
         let backend = self.balancer.select_with(b"", LOOK_MAX, |backend, is_up| is_up && fresh(backend))?;
         let Owner(server) = *backend.ext.get()?;
         Some(Chosen { server, address: *backend.addr.as_inet()? })
@@ -125,7 +128,8 @@ impl Servers {
         let all = backends.get_backend();
         let mut all_up = true;
         for (index, server) in self.list.iter().enumerate() {
-            let is_its = |backend: &&Backend| backend.ext.get::<Owner>().is_some_and(|Owner(own)| *own == index);
+            let is_its =
+                |backend: &&Backend| backend.ext.get::<Owner>().is_some_and(|Owner(own)| *own == index);
             let is_up = all.iter().filter(is_its).any(|backend| backends.ready(backend));
             server.up.set(i64::from(is_up));
             all_up &= is_up;

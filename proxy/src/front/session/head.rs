@@ -91,7 +91,9 @@ mod tests {
         for yes in ["GET /watch/ HTTP/1.1", "HEAD /watch/x", "M-SEARCH /watch/../api/"] {
             assert!(is_below(yes.as_bytes(), "/watch/"), "{yes}");
         }
-        for no in ["", "GET", "GET  /watch/x", "GET /watch", "GET http://a/watch/", "GET /Watch/", "GET\t/watch/"] {
+        for no in
+            ["", "GET", "GET  /watch/x", "GET /watch", "GET http://a/watch/", "GET /Watch/", "GET\t/watch/"]
+        {
             assert!(!is_below(no.as_bytes(), "/watch/"), "{no}");
         }
         assert_eq!(blank(b"\r\n\nGET"), 3);
