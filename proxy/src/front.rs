@@ -14,6 +14,7 @@ use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use watchgate_config::Route;
 
 use crate::gate::Gate;
 
@@ -74,6 +75,14 @@ impl FrontDoor {
 /// As the system says: the port is taken, is not ours to take, or the address is not of this host.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     bind::bind(address)
+}
+
+/// Whether the server at this place of the route's `to` is up now: by its name, a connection, and its health path.
+///
+/// # Errors
+/// What is wrong with the last of its addresses, or with its name.
+pub async fn prove_server(route: &Route, server: usize) -> Result<(), String> {
+    routes::prove(route, server).await
 }
 
 #[cfg(test)]

@@ -21,12 +21,28 @@ mod names;
 mod proxied;
 mod servers;
 
+use check::{Check, Failed};
 use metrics::{RouteFamilies, RouteMetrics};
 use proxied::Proxied;
 use servers::Servers;
 
 /// Idle connections to servers that are kept at most, of all routes together.
 const POOL: usize = 256;
+
+/// See [`super::prove_server`].
+pub(super) async fn prove(route: &config::Route, server: usize) -> Result<(), String> {
+    let to = &route.to[server];
+    let check = Check::new(route, Failed::default());
+    let mut said = Err("the name has no address".to_owned());
+    for address in names::look_up(to.bare_host(), to.port()).await? {
+        let asked = check.once(to, address).await;
+        said = asked.map_err(|error| format!("{address}: {}", check::words(&error)));
+        if said.is_ok() {
+            break;
+        }
+    }
+    said
+}
 
 /// All routes, and Pingora's proxying around them.
 #[derive(Clone)]

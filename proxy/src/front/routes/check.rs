@@ -50,6 +50,20 @@ pub(super) fn host<'a>(rule: &'a HostRule, to: &'a Endpoint) -> &'a str {
     }
 }
 
+/// What an operator is told of a failed check.
+pub(super) fn words(error: &Error) -> String {
+    match error.etype() {
+        ErrorType::ConnectRefused => "nobody listens there".to_owned(),
+        ErrorType::ConnectTimedout | ErrorType::ReadTimedout => "no answer in time".to_owned(),
+        ErrorType::TLSHandshakeFailure | ErrorType::TLSHandshakeTimedout | ErrorType::InvalidCert => {
+            format!("TLS failed ({})", error.etype().as_str())
+        }
+        ErrorType::HTTPStatus(status) => format!("health_path was answered by {status}, not by 200 to 399"),
+        ErrorType::ConnectionClosed => "the connection was closed without an answer".to_owned(),
+        other => other.as_str().to_owned(),
+    }
+}
+
 impl Check {
     pub(super) fn new(route: &config::Route, failed: Failed) -> Self {
         Self {
@@ -66,6 +80,12 @@ impl Check {
     fn server(&self, target: &Backend) -> Option<(&Endpoint, SocketAddr)> {
         let Owner(server) = target.ext.get()?;
         Some((self.to.get(*server)?, *target.addr.as_inet()?))
+    }
+
+    /// Asks within the limit.
+    pub(super) async fn once(&self, to: &Endpoint, address: SocketAddr) -> pingora::Result<()> {
+        let limited = timeout(self.config.timeout, self.ask(to, address)).await;
+        limited.or_err(ErrorType::ReadTimedout, "no answer in time")?
     }
 
     async fn ask(&self, to: &Endpoint, address: SocketAddr) -> pingora::Result<()> {
@@ -91,9 +111,7 @@ impl HealthCheck for Check {
     async fn check(&self, target: &Backend) -> pingora::Result<()> {
         let (to, address) =
             self.server(target).ok_or_else(|| Error::new_in(ErrorType::new("nobody's address")))?;
-        let limited = timeout(self.config.timeout, self.ask(to, address)).await;
-        let checked =
-            limited.or_err(ErrorType::ReadTimedout, "no answer in time").and_then(|checked| checked);
+        let checked = self.once(to, address).await;
         if let Err(error) = &checked {
             tracing::debug!(route = &*self.route, upstream = %to, %address, %error, "a check failed");
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).push(address);

@@ -102,7 +102,8 @@ impl ServiceDiscovery for Names {
     }
 }
 
-async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+/// Addresses in a fixed order: at least one.
+pub(super) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let mut addresses: Vec<SocketAddr> = match timeout(LOOK_UP_MAX, lookup_host((host, port))).await {
         Ok(Ok(addresses)) => addresses.collect(),
         Ok(Err(error)) => return Err(error.to_string()),
