@@ -12,7 +12,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::BytesMut;
 use http::Method;
-
 use pingora::apps::{HttpPersistentSettings, ServerApp};
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
