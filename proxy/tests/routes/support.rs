@@ -20,7 +20,7 @@ pub(crate) struct Story {
 pub(crate) fn route(prefix: &str, to: &[&Server], keys: &str) -> String {
     let to: Vec<String> = to.iter().map(|server| server.url()).collect();
     format!(
-        "[[route]]\nprefix = \"{prefix}\"\nto = {to:?}\nhealth_interval = \"200ms\"\nhealth_timeout = \"200ms\"\n{keys}\n"
+        "[[route]]\nprefix = \"{prefix}\"\nto = {to:?}\nhealth_interval = \"1s\"\nhealth_timeout = \"1s\"\n{keys}\n"
     )
 }
 
