@@ -19,6 +19,7 @@ mod geoip;
 mod listen;
 mod node;
 mod presence;
+mod route;
 mod stream;
 mod watch;
 
@@ -35,6 +36,7 @@ pub(crate) fn config(root: &Table, folder: &Path, faults: &mut Faults) -> Option
     let catalog = catalog::catalog(root, folder, faults);
     let bucket = root.table("bucket").and_then(|table| node::bucket(table, faults));
     let nodes = node::nodes(root, bucket.as_ref(), faults);
+    let routes = route::routes(root, watch.as_ref().map(|watch| &watch.prefix), faults);
     let log = root.table("log").and_then(log);
     Some(Config {
         listen: listen?,
@@ -47,6 +49,7 @@ pub(crate) fn config(root: &Table, folder: &Path, faults: &mut Faults) -> Option
         catalog: catalog?,
         bucket: bucket?,
         nodes: nodes?,
+        routes: routes?,
         log: log?,
     })
 }

@@ -13,8 +13,8 @@ use watchgate_geoip::Coordinates;
 use watchgate_geoip::rule::Match;
 
 use crate::{
-    Addressing, AllDown, CorsOrigin, Endpoint, ForwardedHeader, Level, LogFormat, Mode, NodeId,
-    ObjectTemplate, Profile, Role, Secret, WatchPrefix,
+    Addressing, AllDown, CorsOrigin, Endpoint, ForwardedHeader, HostRule, Level, LogFormat, Mode, NodeId,
+    ObjectTemplate, Profile, Role, RoutePrefix, Secret, WatchPrefix,
 };
 
 /// Everything that is configured.
@@ -40,6 +40,8 @@ pub struct Config {
     pub bucket: Bucket,
     /// Every `[[node]]`, in the order of the file: at least one, ids unique, at most one source.
     pub nodes: Vec<Node>,
+    /// Every `[[route]]`, in the order of the file: no two of the same path, none within the watch path.
+    pub routes: Vec<Route>,
     /// `[log]`.
     pub log: Log,
 }
@@ -266,6 +268,46 @@ pub struct Node {
     pub secret_key: Secret,
     /// For temporary credentials.
     pub session_token: Option<Secret>,
+}
+
+/// One `[[route]]`: where requests go that are not for films.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Under which path.
+    pub prefix: RoutePrefix,
+    /// The servers that take turns: at least one, no two alike.
+    pub to: Vec<Endpoint>,
+    /// Whether the prefix is taken off the path before it goes on.
+    pub strip_prefix: bool,
+    /// Which `Host` the server gets.
+    pub host: HostRule,
+    /// How servers are checked.
+    pub health: RouteHealth,
+    /// To a server's connection, TLS included: 10 ms to 1 min.
+    pub connect_timeout: Duration,
+    /// How long a server may send nothing while its answer is awaited, or a viewer nothing of a body: 50 ms to 24 h.
+    pub read_timeout: Duration,
+    /// How long a server or a viewer may read nothing at all: 50 ms to 24 h.
+    pub write_timeout: Duration,
+    /// The longest request body in bytes: at most 1 TiB; none: there is no limit.
+    pub body_max: Option<NonZeroU64>,
+    /// How long nothing may be sent on a `WebSocket`: 1 s to 7 days; none: there are no `WebSockets`.
+    pub websocket_timeout: Option<Duration>,
+}
+
+/// How the servers of a route are checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteHealth {
+    /// The path that has to answer 200 to 399; none: a connection is enough.
+    pub path: Option<String>,
+    /// From check to check: 100 ms to 1 h.
+    pub interval: Duration,
+    /// The whole time a check may take: 10 ms to 1 min, not above the interval.
+    pub timeout: Duration,
+    /// Good checks in a row that take a server up: 1 to 100.
+    pub rise: NonZeroU32,
+    /// Bad checks in a row that take a server down: 1 to 100.
+    pub fall: NonZeroU32,
 }
 
 /// `[log]`: what is logged, and how.

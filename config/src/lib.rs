@@ -24,6 +24,7 @@ mod name;
 mod prefix;
 mod print;
 mod query;
+mod route;
 mod schema;
 mod secret;
 mod secrets;
@@ -34,13 +35,14 @@ mod words;
 
 pub use config::{
     Bucket, Catalog, Config, GeoIp, GeoRule, Health, LinkLifetime, Listen, Log, Node, Postgres, Presence,
-    RuleTarget, Stream, Viewer, Watch,
+    Route, RouteHealth, RuleTarget, Stream, Viewer, Watch,
 };
 pub use cors::CorsOrigin;
 pub use endpoint::{Endpoint, Scheme};
 pub use fault::{Fault, Faults, Wrong};
 pub use name::{NodeId, check_object_key as object_key};
-pub use prefix::WatchPrefix;
+pub use prefix::{RoutePrefix, WatchPrefix};
+pub use route::HostRule;
 pub use schema::schema;
 pub use secret::Secret;
 pub use template::ObjectTemplate;

@@ -59,6 +59,10 @@ pub struct Line<'a> {
     pub reason: &'static str,
     /// The node that the viewer got; of several the last.
     pub node: Option<&'a str>,
+    /// For a request that is not for a film: the prefix of its route.
+    pub route: Option<&'a str>,
+    /// The server that it was passed to; of several the last.
+    pub upstream: Option<&'a str>,
     /// For a film that was streamed.
     pub passage: Option<&'a Passage>,
 }

@@ -17,4 +17,5 @@ pub mod presence;
 pub mod range;
 pub mod rank;
 pub mod resume;
+pub mod route;
 pub mod watch;

@@ -12,6 +12,7 @@ mod find;
 mod link;
 pub mod metrics;
 mod open;
+pub mod passing;
 pub mod report;
 mod request_id;
 mod serve;
@@ -26,7 +27,7 @@ use arc_swap::ArcSwap;
 use pingora_proxy::Session;
 use prometheus::Registry;
 use tokio::sync::watch;
-use watchgate_config::{Config, Mode, Scheme};
+use watchgate_config::{Config, Mode, Route, Scheme, WatchPrefix};
 use watchgate_geoip::Databases;
 
 use crate::access_log::AccessLog;
@@ -187,6 +188,24 @@ impl Gate {
     /// As [`Gate::handle`].
     pub async fn not_found(&self, session: &mut Session) -> pingora::Result<()> {
         serve::not_found(self, session).await
+    }
+
+    /// What is known of a request that is not for a film and goes on to a server of the host's.
+    #[must_use]
+    pub fn passing(&self, session: &Session) -> passing::Passing {
+        passing::Passing::of(self, session)
+    }
+
+    /// Every route, in the order of the configuration.
+    #[must_use]
+    pub fn routes(&self) -> Vec<Route> {
+        self.snapshot.load().config.routes.clone()
+    }
+
+    /// The path under which all that is asked for is the gate's.
+    #[must_use]
+    pub fn watch_prefix(&self) -> WatchPrefix {
+        self.snapshot.load().config.watch.prefix.clone()
     }
 
     /// What would be decided for this viewer and film now, and every figure behind it.

@@ -3,6 +3,8 @@
 //! The viewer's side of a refusal (status, title, detail) and the operator's side (the label in logs
 //! and metrics) stand together here. Absent on purpose: any name of a node, key, bucket or address.
 
+pub mod route;
+
 use crate::decide::resume::NoFilm;
 use crate::decide::watch::{PathFault, WatchRefusal};
 

@@ -5,7 +5,7 @@
 
 use super::{Absent, Alone, Form, Instead, Key, Kind, Least, Step};
 use crate::{Addressing, AllDown, ForwardedHeader, Level, LogFormat, Mode, Profile, Role};
-use crate::{address, cors, endpoint, header, name, prefix, query, template};
+use crate::{address, cors, endpoint, header, name, prefix, query, route, template};
 
 /// The file as a whole.
 pub(crate) static ROOT: &[Key] = &[
@@ -28,6 +28,12 @@ pub(crate) static ROOT: &[Key] = &[
         Kind::Tables { keys: NODE, min: 1 },
         "",
         "A node that holds a replica of the bucket.",
+    ),
+    Key::new(
+        "route",
+        Kind::Tables { keys: ROUTE, min: 0 },
+        Absent::Unset,
+        "Where requests go that are not for films: of the prefixes that fit, the longest wins.",
     ),
     section("log", LOG, "What is logged, and how."),
 ];
@@ -470,6 +476,87 @@ static NODE: &[Key] = &[
     )
     .example("\"/run/secrets/msk_token\""),
     Key::new("session_token", Kind::Secret, Absent::Unset, "").not_in_file(),
+];
+
+const UPSTREAM: Kind = Kind::like(endpoint::PATTERN);
+
+static ROUTE: &[Key] = &[
+    Key::required(
+        "prefix",
+        Kind::like(prefix::ROUTE_PATTERN),
+        "\"/api/\"",
+        "The path and all below it, in whole segments; with a slash at the end only what is below it. \"/\": all the rest.",
+    ),
+    Key::required(
+        "to",
+        Kind::List { of: &UPSTREAM, min: 1, max: 64, alone: Alone::Accepted },
+        "\"http://movies-api:8000\"",
+        "Servers that take turns: one, or a list.",
+    ),
+    Key::new(
+        "strip_prefix",
+        Kind::Bool,
+        Absent::Bool(false),
+        "Takes the prefix off the path before it goes on, and tells it in X-Forwarded-Prefix.",
+    ),
+    Key::new(
+        "host",
+        Kind::like(route::HOST_PATTERN),
+        Absent::Text("viewer"),
+        "The Host that the server gets: \"viewer\": as it came; \"upstream\": the server's own; or this name.",
+    ),
+    Key::new(
+        "health_path",
+        Kind::like(route::PATH_PATTERN_OR_EMPTY),
+        Absent::Text(""),
+        "A GET of this path has to answer 200 to 399; empty: a connection is enough.",
+    )
+    .example("\"/health\""),
+    Key::new(
+        "health_interval",
+        Kind::duration(100, 3600, Step::Millisecond),
+        Absent::Text("2s"),
+        "From check to check.",
+    ),
+    Key::new(
+        "health_timeout",
+        Kind::duration(10, 60, Step::Millisecond),
+        Absent::Text("1s"),
+        "The whole time one check may take; not above health_interval.",
+    ),
+    Key::new("health_rise", COUNT, Absent::Integer(2), "Good checks in a row that take a server up."),
+    Key::new("health_fall", COUNT, Absent::Integer(3), "Bad checks in a row that take a server down."),
+    Key::new(
+        "connect_timeout",
+        Kind::duration(10, 60, Step::Millisecond),
+        Absent::Text("2s"),
+        "How long a connection to a server may take, TLS included.",
+    ),
+    Key::new(
+        "read_timeout",
+        Kind::duration(50, 86_400, Step::Millisecond),
+        Absent::Text("1m"),
+        "How long a server may send nothing at all while an answer is awaited, or a viewer nothing of a body.",
+    ),
+    Key::new(
+        "write_timeout",
+        Kind::duration(50, 86_400, Step::Millisecond),
+        Absent::Text("1m"),
+        "How long a server or a viewer may read nothing at all.",
+    ),
+    Key::new(
+        "body_max",
+        Kind::Size { min: 0, max: 1 << 40 },
+        Absent::Text("16MiB"),
+        "The longest request body; \"0KiB\" turns the limit off.",
+    ),
+    Key::new("websocket", Kind::Bool, Absent::Bool(true), "Whether connections may become WebSockets."),
+    Key::new(
+        "websocket_timeout",
+        Kind::duration(1000, 604_800, Step::Millisecond),
+        Absent::Text("1h"),
+        "A WebSocket on which nothing is sent for so long is closed.",
+    ),
 ];
 
 static LOG: &[Key] = &[

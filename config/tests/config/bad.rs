@@ -113,6 +113,6 @@ fn environment() {
 }
 
 #[test]
-fn later_versions() {
-    check(include_str!("bad/later.txt"), 2);
+fn routes() {
+    check(include_str!("bad/route.txt"), 20);
 }

@@ -8,6 +8,7 @@ mod bad;
 mod env;
 mod good;
 mod print;
+mod routes;
 mod schema;
 mod secrets;
 mod support;

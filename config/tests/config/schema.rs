@@ -12,6 +12,8 @@ mod validator;
 
 use validator::violations;
 
+const ROUTE: &str = "[[route]]\nprefix = \"/\"\nto = \"http://app\"\n";
+
 fn json_of(text: &str) -> Value {
     toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
@@ -94,8 +96,9 @@ fn defaults_are_values_that_are_taken() {
         let Some(default) = property.get("default") else { continue };
         assert_eq!(violations(property, default), Vec::<String>::new(), "{path}");
         let toml: toml::Value = serde_json::from_value(default.clone()).unwrap();
-        let text = match path.strip_prefix("node[].") {
-            Some(key) => format!("{SMALL}{key} = {toml}\n"),
+        let text = match path.split_once("[].") {
+            Some(("route", key)) => format!("{SMALL}{ROUTE}{key} = {toml}\n"),
+            Some((_, key)) => format!("{SMALL}{key} = {toml}\n"),
             None if path.starts_with("catalog.postgres.") => format!("{postgres}{path} = {toml}\n{SMALL}"),
             None => format!("{path} = {toml}\n{SMALL}"),
         };
@@ -131,6 +134,8 @@ fn the_schema_refuses_nothing_that_is_right() {
         "listen.events = \"\"",
         "stream = { window = \"4GiB\", min_rate = \"0KiB\", hedge_after = \"off\", cache_control = \"\" }",
         "stream = { window = \"064KiB\", hedge_after = \"10ms\", cache_control = \"no-cache=\\\"set-cookie\\\"\" }",
+        "route = [{ prefix = \"/\", to = \"https://a_b:1\", host = \"[::1]:9000\", health_path = \"/?x=1\" }]",
+        "route = [{ prefix = \"/a.b/~c-d\", to = [\"http://[::1]/\"], body_max = \"0KiB\", websocket = false }]",
     ];
     let endpoints = ["http://a_b:1", "HTTP://[fd00::1]:9000/", "https://films.example/"];
     let nodes = endpoints.map(|url| SMALL.replace("http://10.0.0.5:9000", url));
@@ -210,6 +215,26 @@ fn the_schema_refuses_what_it_can_see() {
         let text = SMALL.replace(from, to);
         assert!(!violations(&schema(), &json_of(&text)).is_empty(), "{to}");
         assert!(load(&text, &BTreeMap::new()).is_err(), "{to}");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_it_can_see_of_routes() {
+    for line in [
+        "route = [{ prefix = \"/\" }]",
+        "route = [{ to = \"http://a\" }]",
+        "route = [{ prefix = \"a/\", to = \"http://a\" }]",
+        "route = [{ prefix = \"/a//\", to = \"http://a\" }]",
+        "route = [{ prefix = \"/\", to = [] }]",
+        "route = [{ prefix = \"/\", to = \"http://a/b\" }]",
+        "route = [{ prefix = \"/\", to = \"http://a\", host = \"\" }]",
+        "route = [{ prefix = \"/\", to = \"http://a\", health_path = \"health\" }]",
+        "route = [{ prefix = \"/\", to = \"http://a\", health_fall = 0 }]",
+        "route = [{ prefix = \"/\", to = \"http://a\", websocket = \"no\" }]",
+    ] {
+        let text = format!("{line}\n{SMALL}");
+        assert!(!violations(&schema(), &json_of(&text)).is_empty(), "{line}");
+        assert!(load(&text, &BTreeMap::new()).is_err(), "{line}");
     }
 }
 

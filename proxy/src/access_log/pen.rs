@@ -58,6 +58,12 @@ pub(super) fn draw(out: &mut String, format: LogFormat, line: &Line<'_>) {
     if let Some(node) = line.node {
         pen.word(name!("watchgate.node"), node);
     }
+    if let Some(route) = line.route {
+        pen.word(name!("watchgate.route"), route);
+    }
+    if let Some(upstream) = line.upstream {
+        pen.word(name!("watchgate.upstream"), upstream);
+    }
     if let Some(passage) = line.passage {
         pen.passage(passage);
     }
@@ -156,7 +162,7 @@ impl Pen<'_> {
         self.quote();
     }
 
-    /// A word with nothing in it to escape: an id that was checked, or one of a closed list.
+    /// A word with nothing in it to escape: a checked id, a route's prefix, a server's URL, or one of a closed list.
     fn word(&mut self, name: Name, word: &str) {
         self.name(name);
         self.quote();

@@ -23,6 +23,8 @@ fn line() -> Line<'static> {
         outcome: "redirect",
         reason: "nearest",
         node: Some("msk"),
+        route: None,
+        upstream: None,
         passage: None,
     }
 }
@@ -54,6 +56,24 @@ fn a_whole_line_in_both_forms() {
          http.response.body.size=0 duration_ms=1.023 watchgate.film=0b9ab1a5-29d9-4f2d-9d5a-0f1e2d3c4b5a \
          watchgate.mode=redirect watchgate.outcome=redirect watchgate.reason=nearest watchgate.node=msk\n"
     );
+}
+
+#[test]
+fn a_request_that_was_passed_on_names_its_route_and_its_server() {
+    let (route, upstream) = (Some("/api/"), Some("http://api:8000"));
+    let line = Line {
+        film: None,
+        mode: None,
+        node: None,
+        outcome: "routed",
+        reason: "ok",
+        route,
+        upstream,
+        ..line()
+    };
+    let json = drawn(LogFormat::Json, &line);
+    let end = r#""watchgate.outcome":"routed","watchgate.reason":"ok","watchgate.route":"/api/","watchgate.upstream":"http://api:8000"}"#;
+    assert!(json.ends_with(&format!("{end}\n")), "{json}");
 }
 
 #[test]

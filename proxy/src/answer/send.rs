@@ -43,7 +43,11 @@ fn on_wire(session: &mut Session) -> Option<&mut HttpSession> {
     }
 }
 
-async fn hand_over(session: &mut Session, answer: Answer) -> Result<()> {
+/// Writes it through Pingora's session, which then knows that there is an answer.
+///
+/// # Errors
+/// Of the downstream: the viewer left.
+pub async fn hand_over(session: &mut Session, answer: Answer) -> Result<()> {
     if answer.close {
         session.set_keepalive(None);
     }

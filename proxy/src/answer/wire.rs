@@ -4,6 +4,8 @@
 //! in stay in memory. Written here, a film knows how much the kernel took, and need not hold what it did not take. The
 //! session is told afterwards, so that its count of the body and its keep-alive stay right. Only for HTTP/1 without
 //! TLS; everything else goes through the session.
+//!
+//! It can also be fenced: then a session sees the bytes of its own request and nothing of the next one.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -12,7 +14,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -21,8 +23,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
-    UniqueID, UniqueIDType,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
+    TimingDigest, UniqueID, UniqueIDType,
 };
 use pingora_proxy::Session;
 use socket2::SockRef;
@@ -40,7 +42,11 @@ pub struct Wire {
     ahead: AtomicUsize,
     /// What the kernel may hold unsent, as it was told last.
     unsent: AtomicU32,
+    /// Bytes that may still be read; [`NO_FENCE`]: all that come.
+    fence: AtomicUsize,
 }
+
+const NO_FENCE: usize = usize::MAX;
 
 impl Wire {
     /// A connection that was just accepted from `peer`.
@@ -56,6 +62,7 @@ impl Wire {
             established,
             ahead: AtomicUsize::new(0),
             unsent: AtomicU32::new(UNSENT_MAX),
+            fence: AtomicUsize::new(NO_FENCE),
         }
     }
 
@@ -66,6 +73,23 @@ impl Wire {
             ServerSession::H1(session) => session.stream().as_any().downcast_ref(),
             _ => None,
         }
+    }
+
+    /// The connection itself, if it is one of these.
+    #[must_use]
+    pub fn below(stream: &Stream) -> Option<&Self> {
+        stream.as_any().downcast_ref()
+    }
+
+    /// Lets so many bytes more be read. Behind them only the end of the connection is seen, and bytes of a next request
+    /// wait in the kernel.
+    pub fn fence(&self, bytes: usize) {
+        self.fence.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes the fence away; how many bytes within it were not read, none if there was no fence.
+    pub fn unfence(&self) -> Option<usize> {
+        Some(self.fence.swap(NO_FENCE, Ordering::Relaxed)).filter(|left| *left != NO_FENCE)
     }
 
     /// Whether the kernel takes more now: asked of it, for what was last known may be old. If not,
@@ -105,6 +129,16 @@ impl Wire {
         let _ = self.tcp.writable().await;
     }
 
+    /// Ready when the viewer closed the connection, which is looked for without taking a byte. Once the next request is
+    /// there, nothing more is known until it is read.
+    fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut byte = [0];
+        match ready!(self.tcp.poll_peek(cx, &mut ReadBuf::new(&mut byte)))? {
+            0 => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
+
     fn swallow(&self, most: usize) -> Option<usize> {
         let ahead = self.ahead.load(Ordering::Relaxed);
         let swallowed = ahead.min(most);
@@ -138,7 +172,19 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        match self.fence.load(Ordering::Relaxed) {
+            NO_FENCE => Pin::new(&mut self.tcp).poll_read(cx, buf),
+            0 => self.poll_end(cx),
+            left => {
+                let most = left.min(buf.remaining());
+                let mut within = ReadBuf::new(buf.initialize_unfilled_to(most));
+                ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut within))?;
+                let read = within.filled().len();
+                buf.advance(read);
+                self.fence.store(left - read, Ordering::Relaxed);
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod catalog;
 mod online;
+mod routes;
 
 use std::path::Path;
 
@@ -30,6 +31,9 @@ struct Findings {
     remarks: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     online: Option<Vec<online::Proof>>,
+    /// Servers of routes that were asked; none without `--online`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    routes: Vec<routes::Proof>,
 }
 
 pub(crate) fn check(file: Option<&Path>, args: &CheckArgs, terminal: Terminal) -> Result<Done, Failure> {
@@ -62,6 +66,7 @@ pub(crate) fn check(file: Option<&Path>, args: &CheckArgs, terminal: Terminal) -
         catalog: catalog::Found::of(&setup.config().catalog, gate.catalog()),
         remarks: remarks(setup.config(), &infos, gate.asks_for_films()),
         online: None,
+        routes: Vec::new(),
     };
     if !args.form.json {
         terminal.data(&report(&setup, &infos, &findings, terminal))?;
@@ -70,12 +75,17 @@ pub(crate) fn check(file: Option<&Path>, args: &CheckArgs, terminal: Terminal) -
     if args.online {
         let proofs = online::prove(setup.config(), gate.asks_for_films())?;
         findings.catalog.prove(gate.catalog())?;
-        if !findings.catalog.is_good() || proofs.iter().any(|proof| !proof.is_good()) {
+        findings.routes = routes::prove(&setup.config().routes)?;
+        let routes_good = findings.routes.iter().all(routes::Proof::is_good);
+        if !routes_good || !findings.catalog.is_good() || proofs.iter().any(|proof| !proof.is_good()) {
             done = Done::No;
         }
         if !args.form.json {
             terminal.data(&online::render(&proofs, terminal.out))?;
             if let Some(text) = findings.catalog.render(terminal.out) {
+                terminal.data(&text)?;
+            }
+            if let Some(text) = routes::render(&findings.routes, terminal.out) {
                 terminal.data(&text)?;
             }
         }
@@ -106,6 +116,7 @@ fn report(setup: &Setup, infos: &[DatabaseInfo], findings: &Findings, terminal: 
         let days = age_days(info).map_or(String::new(), |days| format!(", {days} days old"));
         lines.push(format!("  {}: {} ({}{days})", info.name, info.database_type, kind(info.kind)));
     }
+    lines.extend(routes::lines(&config.routes).map(|line| format!("  {line}")));
     lines.extend(findings.catalog.line().map(|line| format!("  {line}")));
     let remark = |remark: &String| format!("{} {remark}", terminal.out.paint(Look::Warn, "remark:"));
     lines.extend(findings.remarks.iter().map(remark));

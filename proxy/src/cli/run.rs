@@ -199,6 +199,10 @@ fn tell_parts(config: &Config, gate: &Gate) {
         }
         Catalog::Postgres(_) => tracing::info!("object keys come from a database"),
     }
+    for route in &config.routes {
+        let to: Vec<String> = route.to.iter().map(ToString::to_string).collect();
+        tracing::info!(prefix = &*route.prefix, to = to.join(" "), "other requests go on");
+    }
     if !config.presence.enabled {
         tracing::info!("presence is off: nodes are not asked which films they hold");
     }

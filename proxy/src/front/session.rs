@@ -2,15 +2,17 @@
 //!
 //! Pingora's `HttpProxy` moves and boxes the future of its whole proxying for each request, which costs a redirect more
 //! than choosing and signing do. A door that proxies nothing does not need it: this loop reads a head, lets the gate
-//! answer, and goes on as `HttpProxy` would. Absent on purpose: upstreams, modules and HTTP/2, which want `HttpProxy`.
+//! answer, and goes on as `HttpProxy` would. A door with routes looks at a request before Pingora does (`mixed`), and
+//! only what is not for a film goes that way. Absent on purpose: modules and HTTP/2, which want `HttpProxy` throughout.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::BytesMut;
 use http::Method;
-use pingora::apps::{HttpPersistentSettings, ReusedHttpStream, ServerApp};
+use pingora::apps::{HttpPersistentSettings, ServerApp};
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 use pingora::{Error, ErrorSource, ErrorType};
@@ -18,7 +20,11 @@ use pingora_proxy::Session;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::routes::Routes;
 use crate::gate::{Gate, Outcome};
+
+mod head;
+mod mixed;
 
 /// A viewer's next request, its head included, is waited for so long; as nginx does by default.
 const PATIENCE: Duration = Duration::from_secs(75);
@@ -26,18 +32,24 @@ const PATIENCE: Duration = Duration::from_secs(75);
 /// The application behind the door: the gate, and `404` for what is nobody's.
 pub(super) struct Direct {
     gate: Arc<Gate>,
+    /// Where the rest goes; none: nowhere.
+    routes: Option<Routes>,
     /// Turns true when who waits for a request has to go.
     closing: watch::Sender<bool>,
     patience: Duration,
 }
 
 impl Direct {
-    pub(super) fn new(gate: Arc<Gate>) -> Self {
-        Self { gate, closing: watch::Sender::new(false), patience: PATIENCE }
+    pub(super) fn new(gate: Arc<Gate>, routes: Option<Routes>) -> Self {
+        Self { gate, routes, closing: watch::Sender::new(false), patience: PATIENCE }
+    }
+
+    pub(super) fn routes(&self) -> Option<&Routes> {
+        self.routes.as_ref()
     }
 
     /// Answers one request; the connection, if another may come.
-    async fn answer(&self, mut session: Session, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
+    async fn answer(&self, mut session: Session, shutdown: &ShutdownWatch) -> Option<Again> {
         if session.req_header().method == Method::CONNECT {
             refuse(session, 405).await;
             return None;
@@ -51,8 +63,8 @@ impl Direct {
         }
         let settings = HttpPersistentSettings::for_session(&session);
         // What ends here is the connection of a viewer who has had the answer.
-        let stream = session.downstream_session.finish().await.ok().flatten()?;
-        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+        let (stream, ahead) = session.downstream_session.finish().await.ok().flatten()?.into_parts();
+        Some(Again { stream, ahead, settings })
     }
 
     async fn handle(&self, session: &mut Session) -> pingora::Result<()> {
@@ -63,9 +75,22 @@ impl Direct {
     }
 }
 
+/// A connection that may carry another request.
+struct Again {
+    stream: Stream,
+    /// What was read of that request already.
+    ahead: Option<BytesMut>,
+    settings: HttpPersistentSettings,
+}
+
 #[async_trait]
 impl ServerApp for Direct {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        if let Some(routes) = &self.routes {
+            // In a box of its own: a door without routes must not pay for its size.
+            Box::pin(self.mixed(stream, routes, shutdown)).await;
+            return None;
+        }
         let mut closing = self.closing.subscribe();
         // Both are set up once for the connection: for each request they are only looked at.
         let mut closed = pin!(closing.wait_for(|closing| *closing));
@@ -92,11 +117,12 @@ impl ServerApp for Direct {
                     return None;
                 }
             }
-            let (stream, settings) = self.answer(session, shutdown).await?.consume();
+            let Again { stream, ahead, mut settings } = self.answer(session, shutdown).await?;
             session = Session::new_h1(stream);
-            if let Some(settings) = settings {
-                settings.apply_to_session(&mut session);
+            if let Some(ahead) = ahead {
+                settings.set_pipelined_prefix(ahead);
             }
+            settings.apply_to_session(&mut session);
         }
     }
 

@@ -35,7 +35,7 @@ use super::request_id::RequestId;
 pub(super) struct Arrival {
     pub(super) began: Instant,
     pub(super) unix_ms: u64,
-    id: RequestId,
+    pub(super) id: RequestId,
     pub(super) viewer: client::Viewer,
     body: BodyFraming,
     origin: Option<HeaderValue>,
@@ -153,12 +153,12 @@ pub(super) async fn not_found(gate: &Gate, session: &mut Session) -> Result<()> 
     write(gate, &snapshot, session, answer, &arrival, told).await
 }
 
-fn path(head: &RequestHeader) -> &[u8] {
+pub(super) fn path(head: &RequestHeader) -> &[u8] {
     let target = head.raw_path();
     target.split(|byte| *byte == b'?').next().unwrap_or(target)
 }
 
-fn arrival(
+pub(super) fn arrival(
     gate: &Gate,
     snapshot: &Snapshot,
     session: &Session,
@@ -312,6 +312,8 @@ pub(super) fn tell(
         outcome: told.outcome,
         reason: told.reason,
         node: told.node.map(|node| snapshot.fleet.nodes[node].config.id.as_str()),
+        route: None,
+        upstream: None,
         passage: told.passage.as_ref(),
     });
 }

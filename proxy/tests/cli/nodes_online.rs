@@ -159,3 +159,29 @@ async fn a_database_that_does_not_answer_is_told_without_its_password() {
         );
     }
 }
+
+#[tokio::test]
+async fn servers_of_routes_are_asked_too() {
+    let node = node("ams").await;
+    // Takes connections, and says nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = listener.local_addr().unwrap();
+    // A node says 200 there, which is all that is wanted.
+    let routes = format!(
+        "[[route]]\nprefix = \"/api/\"\nto = [\"{}\", \"http://127.0.0.1:1\"]\nhealth_path = \"/minio/health/live\"\n\
+         [[route]]\nprefix = \"/\"\nto = \"http://{silent}\"\nhealth_path = \"/\"\nhealth_timeout = \"200ms\"\n",
+        node.endpoint()
+    );
+    let place = || Place::with(&format!("{}{routes}", config(&[("ams", &node)], SECRET, "")));
+    let offline = run(place(), &["check"]).await;
+    assert!(offline.out.contains(&format!("  / goes to http://{silent}\n")), "{}", offline.out);
+    let ended = run(place(), &["check", "--online", "--json"]).await;
+    assert_eq!(ended.code, Some(1), "{} {}", ended.out, ended.err);
+    let found: Value = serde_json::from_str(&ended.out).unwrap();
+    let whys: Vec<&Value> = found["routes"].as_array().unwrap().iter().map(|proof| &proof["why"]).collect();
+    let refused = "127.0.0.1:1: nobody listens there";
+    assert_eq!(
+        whys,
+        [&Value::Null, &Value::from(refused), &Value::from(format!("{silent}: no answer in time"))]
+    );
+}

@@ -102,6 +102,8 @@ fn line(path: &str, later_ms: u64) -> Line<'_> {
         outcome: "redirect",
         reason: "nearest",
         node: Some("n1"),
+        route: None,
+        upstream: None,
         passage: None,
     }
 }

@@ -22,13 +22,22 @@ struct Connection {
     served: JoinHandle<bool>,
 }
 
+const CONFIG: &str = "[bucket]\nname = \"movies\"\n[[node]]\nid = \"msk\"\nendpoint = \"http://192.0.2.1:9000\"\n\
+    at = { lat = 55.75, lon = 37.62 }\naccess_key = \"gate\"\nsecret_key = \"not-so-secret\"\n";
+/// Somewhere where nobody listens.
+const ROUTE: &str = "[[route]]\nprefix = \"/\"\nto = \"http://127.0.0.1:1\"\n";
+
 async fn connect(patience: Duration) -> Connection {
-    let text = "[bucket]\nname = \"movies\"\n[[node]]\nid = \"msk\"\nendpoint = \"http://192.0.2.1:9000\"\n\
-        at = { lat = 55.75, lon = 37.62 }\naccess_key = \"gate\"\nsecret_key = \"not-so-secret\"\n";
+    connect_to(CONFIG, patience).await
+}
+
+async fn connect_to(text: &str, patience: Duration) -> Connection {
     let source = config::Source { text, path: None, env: &BTreeMap::new() };
     let config = config::parse(&source).unwrap().config;
-    let gate = Gate::new(config, Databases::empty(), &Registry::new()).unwrap().assuming_all_up();
-    let direct = Arc::new(Direct { patience, ..Direct::new(Arc::new(gate)) });
+    let registry = Registry::new();
+    let gate = Arc::new(Gate::new(config, Databases::empty(), &registry).unwrap().assuming_all_up());
+    let routes = Routes::new(&gate, &registry).unwrap();
+    let direct = Arc::new(Direct { patience, ..Direct::new(gate, routes) });
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let viewer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = listener.accept().await.unwrap();
@@ -131,4 +140,21 @@ async fn at_the_end_who_asks_is_answered_and_who_waits_is_let_go() {
     assert!(waits.heads(1).await.contains("keep-alive"));
     waits.direct.cleanup().await;
     assert_eq!(waits.rest().await, "");
+}
+
+/// With routes a head is waited for no longer than without, however it drips in.
+#[tokio::test]
+async fn a_door_with_routes_waits_no_longer() {
+    let config = format!("{CONFIG}{ROUTE}");
+    for begin in ["", "GET /x HTTP/1.1\r\nHost: ", "GET /watch/x HTTP/1.1\r\nHost: films.example\r\n"] {
+        let mut connection = connect_to(&config, Duration::from_millis(100)).await;
+        connection.send(begin).await;
+        assert_eq!(connection.rest().await, "", "{begin:?}");
+    }
+    let mut connection = connect_to(&config, WAIT).await;
+    connection.send(&ASK.repeat(3)).await;
+    let heads = connection.heads(3).await;
+    assert_eq!(heads.matches("HTTP/1.1 302 ").count(), 3, "{heads}");
+    connection.direct.cleanup().await;
+    assert_eq!(connection.rest().await, "", "who has no request yet is let go");
 }
