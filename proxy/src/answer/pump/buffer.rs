@@ -10,10 +10,10 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use crossbeam_queue::ArrayQueue;
 
-use crate::decide::pace::READ_MAX;
+use crate::decide::pace::READ_FAST;
 
-/// Buffers that are kept for the next read: 6 MiB. More may be in use at a time, and are freed then.
-const KEPT: usize = 16;
+/// Buffers that are kept for the next read: 8 MiB. More may be in use at a time, and are freed then.
+const KEPT: usize = 8;
 /// A rest up to here moves into a buffer of its size while the viewer is waited for; a larger one hardly needs less room.
 const SMALL: usize = 256 << 10;
 
@@ -32,9 +32,9 @@ impl Buffers {
         Self(Arc::new(ArrayQueue::new(KEPT)))
     }
 
-    /// An empty chunk with room for [`READ_MAX`] bytes.
+    /// An empty chunk with room for [`READ_FAST`] bytes.
     pub(super) fn chunk(&self) -> Chunk {
-        let bytes = self.0.pop().unwrap_or_else(|| BytesMut::with_capacity(READ_MAX));
+        let bytes = self.0.pop().unwrap_or_else(|| BytesMut::with_capacity(READ_FAST));
         Chunk { bytes, home: self.clone() }
     }
 }
@@ -72,7 +72,7 @@ impl Chunk {
         let mut bytes = std::mem::replace(&mut self.bytes, instead);
         bytes.clear();
         // What was taken from the front comes back into reach: nobody else holds a part of it.
-        if bytes.try_reclaim(READ_MAX) {
+        if bytes.try_reclaim(READ_FAST) {
             // A full store frees it.
             let _ = self.home.0.push(bytes);
         }
@@ -105,12 +105,12 @@ mod tests {
     fn a_buffer_comes_back_whole_and_empty() {
         let buffers = Buffers::new();
         let mut chunk = buffers.chunk();
-        chunk.room().extend_from_slice(&vec![7; READ_MAX]);
+        chunk.room().extend_from_slice(&vec![7; READ_FAST]);
         let place = chunk.rest().as_ptr();
-        chunk.advance(READ_MAX - 1);
+        chunk.advance(READ_FAST - 1);
         drop(chunk);
         let mut chunk = buffers.chunk();
-        assert_eq!((chunk.rest().len(), chunk.room().capacity()), (0, READ_MAX));
+        assert_eq!((chunk.rest().len(), chunk.room().capacity()), (0, READ_FAST));
         chunk.room().extend_from_slice(b"x");
         assert_eq!(chunk.rest().as_ptr(), place, "the same memory");
     }
@@ -119,8 +119,8 @@ mod tests {
     fn a_small_rest_moves_out_and_keeps_its_bytes() {
         let buffers = Buffers::new();
         let mut chunk = buffers.chunk();
-        chunk.room().extend_from_slice(&vec![1; READ_MAX]);
-        chunk.advance(READ_MAX - SMALL - 1);
+        chunk.room().extend_from_slice(&vec![1; READ_FAST]);
+        chunk.advance(READ_FAST - SMALL - 1);
         chunk.settle();
         assert_eq!(buffers.0.len(), 0, "too large to move");
         chunk.advance(1);
