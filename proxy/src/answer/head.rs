@@ -4,12 +4,14 @@
 //! not go to a connection of ours gets it as Pingora's type. Absent on purpose: `Date` and `Connection`, which whoever
 //! writes it knows.
 
-use http::{HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, OrErr, Result};
 
 /// Room for the head of a redirect, whose link is the longest that usually goes out.
 const USUAL_BYTES: usize = 1024;
+/// Room for the fields of a film's head, with the two that Pingora adds.
+const FIELDS_USUAL: usize = 16;
 const LINE_END: &str = "\r\n";
 
 /// A status and its fields, in the order in which they were added.
@@ -45,8 +47,9 @@ impl Head {
     /// The value has a control character in it, with which it would be more than one line (RFC 9110 section 5.5).
     pub fn add(&mut self, name: &'static str, value: impl AsRef<[u8]>) -> Result<()> {
         let value = value.as_ref();
-        // All are counted: without an early end it is done many bytes at a time.
-        let controls = value.iter().filter(|byte| **byte < b' ' || **byte == 0x7f).count();
+        // All of it is looked at, and into one byte: so it is done many bytes at a time.
+        let controls =
+            value.iter().fold(0, |controls, byte| controls | u8::from(*byte < b' ' || *byte == 0x7f));
         if controls > 0 {
             return Err(Error::explain(
                 ErrorType::InternalError,
@@ -83,17 +86,19 @@ impl Head {
     /// # Errors
     /// A name that is none, which is a fault of ours.
     pub fn into_response(self) -> Result<Box<ResponseHeader>> {
-        let mut response = ResponseHeader::build_no_case(self.status, Some(16))?;
-        response.set_version(Version::HTTP_11);
+        // In http's own map: through Pingora's names each field would be parsed and copied again.
+        let (mut response, ()) = http::Response::new(()).into_parts();
+        response.status = self.status;
+        response.headers.reserve(FIELDS_USUAL);
         for line in self.text.split(|byte| *byte == b'\n').skip(1).filter_map(|line| line.strip_suffix(b"\r"))
         {
             let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
             let (name, value) = (&line[..colon], &line[colon + 2..]);
             let name = HeaderName::from_bytes(name).or_err(ErrorType::InternalError, "a field's name")?;
             let value = HeaderValue::from_bytes(value).or_err(ErrorType::InternalError, "a field's value")?;
-            response.append_header(name, value)?;
+            response.headers.append(name, value);
         }
-        Ok(Box::new(response))
+        Ok(Box::new(response.into()))
     }
 }
 

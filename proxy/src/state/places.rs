@@ -8,6 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use watchgate_config::{self as config, RuleTarget};
 use watchgate_geoip::rule::Rules;
 use watchgate_geoip::{Cached, Coordinates, Databases, Direction, Place, PlaceCache, RecordKey, centroid};
@@ -64,7 +65,8 @@ pub struct Sited {
     pub place: Place,
     /// Where the coordinates come from.
     pub from: PlaceFrom,
-    near: Box<[(u32, f32)]>,
+    /// Those of a small fleet stand here and not behind a pointer.
+    near: SmallVec<[(u32, f32); 8]>,
     asn_nodes: Option<usize>,
     country_nodes: Option<usize>,
 }
@@ -193,13 +195,13 @@ impl Places {
         let asn_nodes = self.nodes.asn(place.asn).copied();
         let country_nodes = self.nodes.country(place.country).copied();
         (place.at, place.radius_km) = (at, radius_km);
-        let near = at.map_or_else(Box::default, |at| self.near(at));
+        let near = at.map_or_else(SmallVec::new, |at| self.near(at));
         Sited { place, from, near, asn_nodes, country_nodes }
     }
 
     /// The nearest nodes, nearest first. A large fleet is sifted by a product of vectors, and only who may be among the
     /// nearest is measured: a town's first viewer waits for it.
-    fn near(&self, at: Coordinates) -> Box<[(u32, f32)]> {
+    fn near(&self, at: Coordinates) -> SmallVec<[(u32, f32); 8]> {
         let from = at.direction();
         let mut nodes: Vec<(u32, f64)> =
             (0_u32..).zip(&self.fleet_at).map(|(node, (_, to))| (node, from.closeness(*to))).collect();
@@ -208,7 +210,7 @@ impl Places {
             nodes.truncate(NEAR_MAX);
         }
         let measured = |(node, _): (u32, f64)| (node, km(at, self.fleet_at[node as usize].0));
-        let mut near: Box<[(u32, f32)]> = nodes.into_iter().map(measured).collect();
+        let mut near: SmallVec<[(u32, f32); 8]> = nodes.into_iter().map(measured).collect();
         near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1));
         near
     }
