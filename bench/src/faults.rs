@@ -297,7 +297,7 @@ impl Playing<'_> {
 
     fn harmed(&self) -> Vec<usize> {
         match self.harm {
-            Harm::GateFiles | Harm::Catalog => Vec::new(),
+            Harm::GateFiles | Harm::Config | Harm::Catalog => Vec::new(),
             Harm::KillAll | Harm::TakeDown => vec![NEAR, 0, 2],
             _ => vec![NEAR],
         }
@@ -306,7 +306,7 @@ impl Playing<'_> {
     fn hold_ms(&self) -> u64 {
         let times = &self.times;
         let promised = match self.story.finder {
-            _ if self.harm == Harm::Catalog => 0,
+            _ if matches!(self.harm, Harm::Config | Harm::Catalog) => 0,
             _ if self.story.stream.contains(&Promise::NotSlow) => times.piece_ms(),
             catalogue::Finder::Probes => times.bound_ms() + times.slack_ms,
             catalogue::Finder::Presence => times.positive_ttl_ms + times.slack_ms,

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::process::{Place, Server, free_address};
@@ -84,6 +85,8 @@ pub(crate) struct Gate {
     /// For viewers.
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// Its configuration.
+    pub(crate) file: PathBuf,
 }
 
 impl Gate {
@@ -104,7 +107,7 @@ impl Gate {
         let mut process = Server::launch(place, &under, &name, &command, address).await?;
         let up = || async move { gate::nodes_up(admin).await == Some(CITIES.len()) };
         process.wait_until("has all its nodes up", up).await?;
-        Ok(Self { process, address, admin })
+        Ok(Self { process, address, admin, file: file.into() })
     }
 }
 

@@ -7,7 +7,7 @@
 //! opened, no name resolved and no clock read; nothing here knows the proxy.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 mod address;
 mod build;
@@ -66,6 +66,7 @@ pub struct Loaded {
     /// The configuration.
     pub config: Config,
     effective: tree::Table,
+    secret_files: Vec<PathBuf>,
 }
 
 impl Loaded {
@@ -74,6 +75,12 @@ impl Loaded {
     #[must_use]
     pub fn print(&self) -> String {
         print::as_toml(&self.effective)
+    }
+
+    /// The files that secrets were read from.
+    #[must_use]
+    pub fn secret_files(&self) -> &[PathBuf] {
+        &self.secret_files
     }
 
     /// The same as JSON: `{"config": {...}, "origins": {"listen.admin": "default", ...}}`.
@@ -126,7 +133,10 @@ fn read(source: &Source<'_>, secrets: Secrets) -> Result<Loaded, Faults> {
     }
     secrets::load(&mut effective, folder, &mut faults);
     match build::config(&effective, folder, &mut faults) {
-        Some(config) if faults.is_empty() => Ok(Loaded { config, effective }),
+        Some(config) if faults.is_empty() => {
+            let secret_files = secrets::files(&effective, folder);
+            Ok(Loaded { config, effective, secret_files })
+        }
         _ => Err(faults.in_order()),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::fault::{Faults, Wrong};
 use crate::tree::{Item, Origin, Table, Value, join};
@@ -49,6 +49,30 @@ pub(crate) fn load(root: &mut Table, folder: &Path, faults: &mut Faults) {
         settle(node, &SECRET_KEY, folder, faults);
         settle(node, &SESSION_TOKEN, folder, faults);
         require_secret_key(node, faults);
+    }
+}
+
+/// The files that [`load`] has read.
+pub(crate) fn files(root: &Table, folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    find_files(root, folder, &mut files);
+    files
+}
+
+fn find_files(table: &Table, folder: &Path, files: &mut Vec<PathBuf>) {
+    for item in table.entries.values() {
+        match (&item.origin, &item.value) {
+            (Origin::SecretFile { path, .. }, _) => files.push(folder.join(path)),
+            (_, Value::Table(table)) => find_files(table, folder, files),
+            (_, Value::List(items)) => {
+                let tables = items.iter().filter_map(|item| match &item.value {
+                    Value::Table(table) => Some(table),
+                    _ => None,
+                });
+                tables.for_each(|table| find_files(table, folder, files));
+            }
+            _ => {}
+        }
     }
 }
 

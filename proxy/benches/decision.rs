@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use watchgate::decide::member::Member;
 use watchgate::decide::rank::{rank, viewer_key};
 use watchgate::geoip::Databases;
 use watchgate::state::{Held, Unknown};
@@ -65,7 +66,7 @@ fn presence(c: &mut Criterion) {
             let mut at = 0;
             bench.iter(|| {
                 at = (at + 1) % keys.len();
-                presence.look(&keys[at], 1, |known| known.map(|known| known.standing(0, 1, times))).0
+                presence.look(&keys[at], 1, |known| known.map(|known| known.standing(Member(0), 1, times))).0
             });
         });
     }

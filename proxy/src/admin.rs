@@ -21,11 +21,13 @@ mod events;
 mod guard;
 mod problem;
 mod query;
+mod reload;
 pub mod serve;
 
 pub use events::events_router;
 use guard::Guard;
 use problem::Problem;
+pub use reload::{NotReloaded, Reload};
 pub use serve::serve;
 
 const INDEX: &str = "watchgate, the operator's side\n\n\
@@ -37,6 +39,7 @@ const INDEX: &str = "watchgate, the operator's side\n\n\
     GET   /api/v1/explain             where a viewer is sent, and why: ?film=UUID&ip=ADDRESS\n\
     \x20                                 where films are trees of files: &path=FILE\n\
     \x20                                 as you like: &method=GET|HEAD &scheme=http|https &mode=redirect|stream\n\
+    POST  /api/v1/reload              read the configuration again; a bad one changes nothing\n\
     POST  /api/v1/events              bucket events of the nodes, if they are taken on this address\n";
 
 /// What the handlers share.
@@ -44,6 +47,7 @@ const INDEX: &str = "watchgate, the operator's side\n\n\
 struct Office {
     gate: Arc<Gate>,
     registry: Registry,
+    reload: Option<Arc<dyn Reload>>,
 }
 
 /// What has to be brought as `Authorization: Bearer`. Neither opens what is the other's.
@@ -55,8 +59,13 @@ pub struct Tokens<'a> {
     pub events: Option<&'a Secret>,
 }
 
-/// The operator's side of a gate.
-pub fn router(gate: Arc<Gate>, registry: Registry, tokens: Tokens<'_>) -> Router {
+/// The operator's side of a gate; `reload`: how it reads its configuration again, if it can.
+pub fn router(
+    gate: Arc<Gate>,
+    registry: Registry,
+    tokens: Tokens<'_>,
+    reload: Option<Arc<dyn Reload>>,
+) -> Router {
     let guard = Arc::new(Guard::new(tokens.admin));
     let events = events::route(Arc::clone(&gate), tokens.events);
     Router::new()
@@ -67,11 +76,12 @@ pub fn router(gate: Arc<Gate>, registry: Registry, tokens: Tokens<'_>) -> Router
         .route("/api/v1/nodes/{id}/drain", post(drain))
         .route("/api/v1/nodes/{id}/enable", post(enable))
         .route("/api/v1/explain", get(explain))
+        .route("/api/v1/reload", post(reload::reload))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(guard, guard::check))
         .merge(probes())
-        .with_state(Office { gate, registry })
+        .with_state(Office { gate, registry, reload })
         .merge(events)
         .layer(middleware::from_fn(within_time))
         .layer(middleware::map_response(harden))

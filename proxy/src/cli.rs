@@ -16,6 +16,7 @@ mod geo;
 mod healthcheck;
 mod logging;
 mod nodes;
+mod reload;
 mod run;
 mod sign_link;
 mod table;
@@ -105,6 +106,7 @@ fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Done, Failure> {
         Command::Check(args) => check::check(file, args, terminal),
         Command::Explain(args) => explain::explain(&setup()?, args, terminal),
         Command::Nodes(args) => nodes::nodes(&setup()?, args, terminal),
+        Command::Reload(form) => reload::reload(&setup()?, *form, terminal),
         Command::Geo(args) => geo::geo(&setup()?, args, terminal),
         Command::Sign(args) => sign_link::sign(&setup()?, args, terminal),
         Command::Config(ConfigCommand::Schema) => config_cmd::schema(terminal),

@@ -10,6 +10,7 @@ pub mod decision;
 pub mod event;
 pub mod health;
 pub mod media;
+pub mod member;
 pub mod pace;
 pub mod patience;
 pub mod plan;

@@ -12,17 +12,22 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use watchgate_config as config;
 
 use crate::decide::health::{Reason, State, Trouble, slow_start_share};
+use crate::decide::member::Member;
 use crate::decide::rank::{self, Dropped, Facts};
 use crate::sign::{DayKeys, Target, TargetParts};
 
 use self::experience::{Entrance, Full, Reporter};
+use self::lanes::Lanes;
 use self::load::Load;
 use self::metrics::{LiveMetrics, NodeMetrics};
 
 pub use self::load::{Streaming, decay_after};
+pub use self::make::Makings;
 
 pub mod experience;
+mod lanes;
 mod load;
+mod make;
 pub mod metrics;
 
 /// Who asks, in every request of the gate's own to a node.
@@ -35,6 +40,8 @@ pub const HONEST: (&str, &str) = ("x-minio-source-proxy-request", "false");
 #[derive(Debug)]
 pub struct Node {
     weighed: Weighed,
+    /// Signing keys of today and tomorrow.
+    pub keys: ArcSwap<DayKeys>,
     /// What the operator wrote.
     pub config: config::Node,
     /// Links are signed for the public address.
@@ -45,6 +52,10 @@ pub struct Node {
     pub live: Arc<Live>,
     /// Handles resolved once.
     pub metrics: NodeMetrics,
+    /// The region that requests are signed for.
+    pub region: Arc<str>,
+    /// Since when its credentials are these, in Unix seconds.
+    pub credentials_unix_s: u64,
 }
 
 /// What each request that weighs the node reads of its configuration, in one place for the same reason as in [`Live`].
@@ -72,10 +83,12 @@ pub struct Live {
     draining: AtomicBool,
     /// It refused us the last film that we asked for.
     refuses_films: AtomicBool,
-    /// Signing keys of today and tomorrow.
-    pub keys: ArcSwap<DayKeys>,
+    /// Who it is, whatever its place in the fleet.
+    pub member: Member,
     entrance: Entrance,
     metrics: LiveMetrics,
+    /// The ways of questions for its films.
+    pub(crate) lanes: Lanes,
     /// Where the endpoint's name points; empty until it is resolved.
     pub addresses: ArcSwapOption<Vec<SocketAddr>>,
     /// The same knowledge in words, for operators.
@@ -102,7 +115,14 @@ pub struct Report {
 impl Node {
     /// Prepares a node; `live` survives reloads.
     #[must_use]
-    pub fn new(config: config::Node, bucket: &config::Bucket, live: Arc<Live>, metrics: NodeMetrics) -> Self {
+    pub fn new(
+        config: config::Node,
+        bucket: &config::Bucket,
+        live: Arc<Live>,
+        metrics: NodeMetrics,
+        now_unix_s: u64,
+    ) -> Self {
+        let keys = DayKeys::derive(config.secret_key.expose(), now_unix_s, &bucket.region);
         let target = |endpoint: &config::Endpoint| {
             Target::new(TargetParts {
                 scheme: match endpoint.scheme() {
@@ -130,6 +150,9 @@ impl Node {
             },
             link: target(&config.public_url),
             probe: target(&config.endpoint),
+            keys: ArcSwap::from_pointee(keys),
+            region: bucket.region.as_str().into(),
+            credentials_unix_s: now_unix_s,
             live,
             metrics,
             config,
@@ -178,22 +201,17 @@ impl Node {
 impl Live {
     /// A node nobody has asked yet. What viewers' requests meet there is told to `reporter`.
     #[must_use]
-    pub fn new(
-        id: config::NodeId,
-        keys: DayKeys,
-        since_unix_ms: u64,
-        reporter: Reporter,
-        metrics: LiveMetrics,
-    ) -> Self {
+    pub fn new(member: Member, since_unix_ms: u64, reporter: Reporter, metrics: LiveMetrics) -> Self {
         Self {
             state: AtomicU8::new(State::Unproven as u8),
             draining: AtomicBool::new(false),
             returned_at_ms: AtomicU64::new(0),
             refuses_films: AtomicBool::new(false),
             load: Load::unknown(),
-            entrance: Entrance::new(id, reporter),
+            member,
+            entrance: Entrance::new(member, reporter),
             metrics,
-            keys: ArcSwap::from_pointee(keys),
+            lanes: Lanes::new(),
             addresses: ArcSwapOption::empty(),
             report: ArcSwap::from_pointee(Report {
                 state: State::Unproven,
@@ -306,10 +324,16 @@ impl Live {
 }
 
 /// All configured nodes with what is known of them now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Fleet {
     /// In the order of the configuration.
     pub nodes: Vec<Arc<Node>>,
+    /// Every member's place in `nodes`, in the order of the members.
+    members: Vec<(Member, usize)>,
+    /// The number of the next store that no fleet of the gate has had.
+    next: u32,
+    /// The bucket's name.
+    bucket: String,
 }
 
 impl Fleet {
@@ -317,6 +341,31 @@ impl Fleet {
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Arc<Node>> {
         self.nodes.iter().find(|node| node.config.id.as_str() == id)
+    }
+
+    /// The node that is this member; `None`: it has left.
+    #[must_use]
+    pub fn by_member(&self, member: Member) -> Option<&Arc<Node>> {
+        self.place(member).map(|place| &self.nodes[place])
+    }
+
+    /// Its place.
+    #[must_use]
+    pub fn place(&self, member: Member) -> Option<usize> {
+        let at = self.members.binary_search_by_key(&member, |(member, _)| *member).ok()?;
+        Some(self.members[at].1)
+    }
+
+    /// The member at a place.
+    #[must_use]
+    pub fn member(&self, place: usize) -> Member {
+        self.nodes[place].live.member
+    }
+
+    /// The source, if there is one.
+    #[must_use]
+    pub fn source_member(&self) -> Option<Member> {
+        self.source().map(|place| self.member(place))
     }
 
     /// Index of the source, if there is one.

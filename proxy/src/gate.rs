@@ -13,13 +13,13 @@ mod link;
 pub mod metrics;
 mod open;
 pub mod passing;
+pub mod reload;
 pub mod report;
 mod request_id;
 mod serve;
 mod stream;
 mod usher;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -37,8 +37,7 @@ use crate::clock::{Clock, millis};
 use crate::decide::decision::Decision;
 use crate::decide::health::State;
 use crate::decide::plan::AllDown;
-use crate::fleet::experience;
-use crate::fleet::metrics::NodeFamilies;
+use crate::fleet::Makings;
 use crate::presence::Presence;
 use crate::state::Snapshot;
 
@@ -92,6 +91,11 @@ pub struct Gate {
     leaving: AtomicBool,
     request_ids: AtomicU64,
     prober: crate::probe::Prober,
+    makings: Makings,
+    /// Ticks when there is another snapshot.
+    changed: watch::Sender<()>,
+    /// Held by whoever reloads.
+    reloading: tokio::sync::Mutex<()>,
     assume_up: bool,
     catalog: Catalog,
     /// Set if nodes are asked for films at all.
@@ -107,25 +111,19 @@ impl Gate {
     /// [`GateError`].
     pub fn new(config: Config, databases: Databases, registry: &Registry) -> Result<Gate, GateError> {
         let clock = Clock::start();
-        let families = NodeFamilies::register(registry)?;
-        let (reporter, experiences) = experience::channel();
-        let known = HashMap::new();
-        let snapshot = Snapshot::new(config, databases, &families, &known, &reporter, clock.unix_ms());
-        let is_https = |node: &watchgate_config::Node| node.endpoint.scheme() == Scheme::Https;
+        let (makings, experiences) = Makings::new(registry)?;
+        let snapshot = Snapshot::new(config, databases, None, &makings, clock.unix_ms());
         let (watch, presence) = (&snapshot.config.watch, &snapshot.config.presence);
         let engine = if watch.mode == Mode::Stream || watch.object.has_path() || presence.enabled {
-            if cfg!(not(feature = "tls")) && snapshot.config.nodes.iter().any(is_https) {
-                return Err(GateError::NoTls);
-            }
+            tls_for(&snapshot.config)?;
             Some(Arc::new(Engine::new(clock, registry)?))
         } else {
             None
         };
         let finder = match &engine {
             Some(engine) if presence.enabled => {
-                let presence = Presence::new(presence, snapshot.fleet.source(), registry)?;
-                let nodes = snapshot.fleet.nodes.len();
-                Some(Arc::new(Finder::new(presence, Arc::clone(engine), clock, nodes)))
+                let presence = Presence::new(presence, snapshot.fleet.source_member(), registry)?;
+                Some(Arc::new(Finder::new(presence, Arc::clone(engine), clock)))
             }
             _ => None,
         };
@@ -143,6 +141,9 @@ impl Gate {
             finder,
             clock,
             prober,
+            makings,
+            changed: watch::Sender::new(()),
+            reloading: tokio::sync::Mutex::new(()),
             assume_up: false,
         })
     }
@@ -164,14 +165,15 @@ impl Gate {
 
     /// What goes on behind the requests: probes, name resolution, signing keys, the catalog. Ends once `shutdown` is true.
     pub async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
-        let snapshot = self.snapshot.load_full();
         let tidy = async {
             if let Some(finder) = &self.finder {
                 finder.tidy(shutdown.clone()).await;
             }
         };
         let catalog = self.catalog.run(shutdown.clone());
-        tokio::join!(self.prober.run(&snapshot, &self.clock, shutdown.clone()), tidy, catalog);
+        let snapshot = || self.snapshot.load_full();
+        let probes = self.prober.run(snapshot, self.changed.subscribe(), &self.clock, shutdown.clone());
+        tokio::join!(probes, tidy, catalog);
     }
 
     /// Answers a request under the watch prefix; called from the host's `request_filter`.
@@ -286,4 +288,13 @@ impl Gate {
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
     }
+}
+
+/// Nodes that are asked for films over https want a build that can.
+fn tls_for(config: &Config) -> Result<(), GateError> {
+    let is_https = |node: &watchgate_config::Node| node.endpoint.scheme() == Scheme::Https;
+    if cfg!(not(feature = "tls")) && config.nodes.iter().any(is_https) {
+        return Err(GateError::NoTls);
+    }
+    Ok(())
 }

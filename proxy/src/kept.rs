@@ -4,7 +4,7 @@
 //! Kept::new(Bounds { weight_max, ttl })      get(&key, |value| ..) -> Option<..>
 //! look(&key, |Option<value>| ..) -> ..       insert(key, value, weight)
 //! insert_if_absent(key, value, weight, |value| ..) -> Option<..>
-//! remove(&key)                               len()    settle()
+//! remove(&key)    filter_map(|value| ..)      len()    settle()
 //! ```
 //! `get` reads a concurrent map of its own: no lock, no allocation, about 30 ns, with any key that is equivalent to the
 //! stored one. moka keeps the same keys for the bounds alone, and takes out of the map what it evicts. Absent on
@@ -141,6 +141,11 @@ where
         Q: Equivalent<K> + Hash + ?Sized,
     {
         self.bounded.invalidate(key);
+    }
+
+    /// What `pick` takes of every value; values that are put meanwhile may be passed over.
+    pub fn filter_map<R>(&self, pick: impl Fn(&V) -> Option<R>) -> Vec<R> {
+        self.shown.pin().values().filter_map(|kept| pick(&kept.value)).collect()
     }
 
     /// Entries that can be read now.

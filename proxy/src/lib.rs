@@ -18,6 +18,7 @@ pub mod kept;
 pub mod presence;
 pub mod probe;
 pub mod refusal;
+mod settled;
 pub mod sign;
 pub mod state;
 

@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 use watchgate_config as config;
 
 use crate::clock::millis;
+use crate::decide::member::Member;
 use crate::decide::presence::{Known, Times, Version};
 use crate::decide::resume::Failure;
 use crate::kept::{Bounds, Kept};
@@ -36,9 +38,32 @@ const NEVER: u64 = u64::MAX;
 pub struct Presence {
     held: Kept<Name, Remembered>,
     lacking: Kept<Name, Remembered>,
-    times: Times,
-    source: Option<usize>,
+    rules: ArcSwap<Rules>,
     metrics: PresenceMetrics,
+}
+
+/// What a reload changes. How much is remembered, and for how long, stays as it was at the start.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// How long words are believed.
+    pub times: Times,
+    /// Whose word weighs more.
+    pub source: Option<Member>,
+    /// Who has left the fleet, in order: their late answers count no more.
+    gone: Vec<Member>,
+}
+
+impl Rules {
+    /// Of a fleet that nobody has left.
+    #[must_use]
+    pub fn of(config: &config::Presence, source: Option<Member>) -> Self {
+        let (positive_ms, negative_ms) = (millis(config.positive_ttl), millis(config.negative_ttl));
+        Self { times: Times { positive_ms, negative_ms }, source, gone: Vec::new() }
+    }
+
+    fn is_gone(&self, node: Member) -> bool {
+        self.gone.binary_search(&node).is_ok()
+    }
 }
 
 /// An object key where it is looked for: most stand beside what is remembered, without a pointer to follow.
@@ -74,7 +99,7 @@ struct State {
 /// A question on its way to a node.
 #[derive(Clone, Copy, Debug)]
 struct Asking {
-    node: usize,
+    node: Member,
     /// Something happened since it was sent: its answer may be older.
     again: bool,
 }
@@ -103,7 +128,7 @@ impl Presence {
     /// The registry has families of these names.
     pub fn new(
         config: &config::Presence,
-        source: Option<usize>,
+        source: Option<Member>,
         registry: &Registry,
     ) -> prometheus::Result<Self> {
         let capacity = u64::from(config.capacity.get());
@@ -113,19 +138,42 @@ impl Presence {
         Ok(Self {
             held: Kept::new(Bounds { weight_max: capacity, ttl: Some(config.positive_ttl * KEPT_TIMES) }),
             lacking: Kept::new(Bounds { weight_max: lacking, ttl: Some(lacking_ttl) }),
-            times: Times {
-                positive_ms: millis(config.positive_ttl),
-                negative_ms: millis(config.negative_ttl),
-            },
-            source,
+            rules: ArcSwap::from_pointee(Rules::of(config, source)),
             metrics: PresenceMetrics::register(registry)?,
         })
     }
 
-    /// How long words are believed.
+    /// How long words are believed; requests read it from their snapshot.
     #[must_use]
     pub fn times(&self) -> Times {
-        self.times
+        self.rules.load().times
+    }
+
+    /// Other rules from now on, and those who `left` are forgotten: what they said is taken out of every film that they
+    /// spoke of, which may take a second. To be called where that disturbs nobody; one call at a time.
+    pub fn adopt(&self, rules: &Rules, left: Vec<Member>) {
+        let mut gone = self.rules.load().gone.clone();
+        let is_complete = left.is_empty();
+        gone.extend(left);
+        gone.sort_unstable();
+        self.rules.store(Arc::new(Rules { gone, ..rules.clone() }));
+        if is_complete {
+            return;
+        }
+        let rules = self.rules.load();
+        let spoke = |film: &Remembered| {
+            let mut words = film.known.words().iter();
+            words.any(|word| rules.is_gone(word.node)).then(|| Arc::clone(&film.entry))
+        };
+        for films in [&self.held, &self.lacking] {
+            for entry in films.filter_map(spoke) {
+                let mut state = entry.state();
+                let was_held = state.known.is_held();
+                if state.known.forget(|node| rules.is_gone(node), rules.source) {
+                    self.remember(&entry, &mut state, was_held, &rules);
+                }
+            }
+        }
     }
 
     /// Reads what is known of a film. Neither waits nor allocates. The second value: somebody should be asked again,
@@ -173,14 +221,31 @@ impl Presence {
     }
 
     /// A node has answered for a film, or failed to.
-    pub fn hear(&self, entry: &Arc<Entry>, node: usize, heard: Result<Version, Failure>, now_ms: u64) {
+    pub fn hear(&self, entry: &Arc<Entry>, node: Member, heard: Result<Version, Failure>, now_ms: u64) {
         // Writers wait for each other, so that the last word is the one that is remembered; readers for nobody.
         let mut state = entry.state();
+        // Read behind the lock: whoever is forgotten under it is not heard again.
+        let rules = self.rules.load();
+        if rules.is_gone(node) {
+            return;
+        }
         let was_held = state.known.is_held();
-        state.known.hear(node, heard, now_ms, self.source);
+        state.known.hear(node, heard, now_ms, rules.source);
+        if !was_held && state.known.is_held() {
+            state.holder_since_ms = Some(now_ms);
+        }
+        self.remember(entry, &mut state, was_held, &rules);
+        drop(state);
+        entry.changed.notify_waiters();
+    }
+
+    /// Shows what is known now.
+    fn remember(&self, entry: &Arc<Entry>, state: &mut State, was_held: bool, rules: &Rules) {
         let is_held = state.known.is_held();
-        state.holder_since_ms = is_held.then(|| state.holder_since_ms.unwrap_or(now_ms));
-        let due_ms = state.known.due_ms(self.times).unwrap_or(NEVER);
+        if !is_held {
+            state.holder_since_ms = None;
+        }
+        let due_ms = state.known.due_ms(rules.times).unwrap_or(NEVER);
         entry.due_ms.store(due_ms, Ordering::Relaxed);
         let film = Remembered { known: state.known.clone(), due_ms, entry: Arc::clone(entry) };
         let bytes = size_of::<Remembered>() + size_of::<Entry>() + entry.key.len() + film.known.bytes();
@@ -190,8 +255,6 @@ impl Presence {
         if was_held != is_held {
             from.remove(entry.key.as_bytes());
         }
-        drop(state);
-        entry.changed.notify_waiters();
     }
 
     /// Counts how a film was found.
@@ -248,7 +311,7 @@ impl Entry {
 
     /// Whether a node has been asked and has not answered.
     #[must_use]
-    pub fn is_asking(&self, node: usize) -> bool {
+    pub fn is_asking(&self, node: Member) -> bool {
         self.state().asking.iter().any(|asking| asking.node == node)
     }
 
@@ -261,7 +324,7 @@ impl Entry {
     /// Whether the caller is the one to ask a node: nobody else is doing so. `again`: something happened, so that an
     /// answer on its way may be older; whoever asks now asks once more.
     #[must_use]
-    pub fn begin(&self, node: usize, again: bool) -> bool {
+    pub fn begin(&self, node: Member, again: bool) -> bool {
         let mut state = self.state();
         if let Some(asking) = state.asking.iter_mut().find(|asking| asking.node == node) {
             asking.again |= again;
@@ -273,7 +336,7 @@ impl Entry {
 
     /// The question that [`Entry::begin`] allowed is answered; true: it has to be asked once more.
     #[must_use]
-    pub fn end(&self, node: usize) -> bool {
+    pub fn end(&self, node: Member) -> bool {
         let mut state = self.state();
         let Some(at) = state.asking.iter().position(|asking| asking.node == node) else { return false };
         if state.asking[at].again {

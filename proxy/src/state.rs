@@ -5,18 +5,16 @@
 
 pub mod places;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use watchgate_config::{self as config, Config};
 use watchgate_geoip::Databases;
 
 use crate::decide::client;
+use crate::decide::member::Member;
 use crate::decide::plan::{AllDown, Policy};
 use crate::decide::presence::{Known, Standing, Times};
 use crate::decide::rank::{Dropped, Facts, Nodes};
-use crate::fleet::{Fleet, Live, Node, experience::Reporter, metrics::NodeFamilies};
-use crate::sign::DayKeys;
+use crate::fleet::{Fleet, Makings};
+use crate::presence;
 
 use self::places::{Places, Site};
 
@@ -35,32 +33,21 @@ pub struct Snapshot {
     pub policy: Policy,
     /// How long a node that returned takes fewer viewers.
     pub slow_start_ms: u64,
-    /// The region that requests are signed for.
-    pub region: Arc<str>,
+    /// How long the words of nodes on films are believed.
+    pub times: Times,
 }
 
 impl Snapshot {
-    /// Builds the snapshot aside. Nodes that the earlier snapshot knew keep what is known of them, and new ones
-    /// report to the same health task.
+    /// Builds the snapshot aside. Nodes of the earlier fleet keep what is known of them.
     #[must_use]
     pub fn new(
         config: Config,
         databases: Databases,
-        families: &NodeFamilies,
-        known: &HashMap<config::NodeId, Arc<Live>>,
-        reporter: &Reporter,
+        earlier: Option<&Fleet>,
+        makings: &Makings,
         now_unix_ms: u64,
     ) -> Self {
-        let nodes = config.nodes.iter().map(|node| {
-            let live = known.get(&node.id).cloned().unwrap_or_else(|| {
-                let keys =
-                    DayKeys::derive(node.secret_key.expose(), now_unix_ms / 1000, &config.bucket.region);
-                let metrics = families.live(&node.id);
-                Arc::new(Live::new(node.id.clone(), keys, now_unix_ms, reporter.clone(), metrics))
-            });
-            Arc::new(Node::new(node.clone(), &config.bucket, live, families.node(&node.id)))
-        });
-        let fleet = Fleet { nodes: nodes.collect() };
+        let fleet = Fleet::made(&config, earlier, makings, now_unix_ms);
         let all_down = match config.watch.all_down {
             config::AllDown::NearestAnyway => AllDown::NearestAnyway,
             config::AllDown::Source => AllDown::Source,
@@ -79,7 +66,7 @@ impl Snapshot {
             },
             policy: Policy { all_down, source: fleet.source() },
             slow_start_ms: crate::clock::millis(config.health.slow_start),
-            region: config.bucket.region.as_str().into(),
+            times: presence::Rules::of(&config.presence, None).times,
             fleet,
             config,
         }
@@ -132,7 +119,7 @@ pub enum Unknown {
 }
 
 impl Held<'_> {
-    fn lacks(&self, node: usize, now_ms: u64) -> Option<Dropped> {
+    fn lacks(&self, node: Member, now_ms: u64) -> Option<Dropped> {
         let ask = |known: &Known| known.standing(node, now_ms, self.times);
         match (self.known.map_or(Standing::Unknown, ask), self.unknown) {
             (Standing::Lacks(dropped @ (Dropped::Absent | Dropped::Forbidden)), _) => Some(dropped),
@@ -153,14 +140,13 @@ impl Nodes for View<'_> {
     }
 
     fn facts(&self, node: usize) -> Facts {
-        let at = node;
-        let node = &self.snapshot.fleet.nodes[at];
+        let node = &self.snapshot.fleet.nodes[node];
         let slow_start_ms = self.snapshot.slow_start_ms;
         let mut facts = node.facts(self.now_ms, slow_start_ms, self.https_only, self.take_draining);
         if self.assume_up {
             facts.dropped = facts.dropped.filter(|dropped| !dropped.is_health());
         }
-        facts.lacks = self.held.and_then(|held| held.lacks(at, self.now_ms));
+        facts.lacks = self.held.and_then(|held| held.lacks(node.live.member, self.now_ms));
         facts
     }
 

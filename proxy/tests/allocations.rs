@@ -6,6 +6,7 @@ use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use watchgate::config;
+use watchgate::decide::member::Member;
 use watchgate::decide::presence::{Standing, Version};
 use watchgate::decide::resume::{Failure, Identity};
 use watchgate::presence::Presence;
@@ -22,7 +23,7 @@ fn filled(films: usize) -> (Presence, Vec<String>) {
         capacity: std::num::NonZeroU32::MAX,
         events_token: None,
     };
-    let presence = Presence::new(&config, Some(0), &prometheus::Registry::new()).expect("metrics");
+    let presence = Presence::new(&config, Some(Member(0)), &prometheus::Registry::new()).expect("metrics");
     let key = |film: usize| format!("{film:08x}-d9cb-469f-a165-70867728950e.mp4");
     let keys: Vec<String> = (0..films).map(key).collect();
     for (film, key) in keys.iter().enumerate() {
@@ -35,7 +36,7 @@ fn filled(films: usize) -> (Presence, Vec<String>) {
                 last_modified_unix_s: Some(1),
             };
             let version = Version { film: identity, content_type: Some("video/mp4".into()) };
-            presence.hear(&entry, node, if node < 2 { Ok(version) } else { Err(Failure::Absent) }, 1);
+            presence.hear(&entry, Member(node), if node < 2 { Ok(version) } else { Err(Failure::Absent) }, 1);
         }
     }
     presence.tidy();
@@ -53,7 +54,9 @@ fn a_known_film_costs_no_allocation_and_little_memory() {
 
     let look = |key: &str| {
         let standings = |node| {
-            presence.look(key, 1, |known| known.map(|known| known.standing(node, 1, presence.times()))).0
+            presence
+                .look(key, 1, |known| known.map(|known| known.standing(Member(node), 1, presence.times())))
+                .0
         };
         [0, 1, 2].map(standings)
     };

@@ -34,7 +34,7 @@ struct Process {
     child: Child,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Starts it, under a limit of open files if one is given.
@@ -54,7 +54,7 @@ fn run(config: &str, files_max: Option<u32>) -> Process {
         .unwrap();
     let stdout = lines(child.stdout.take().unwrap());
     let stderr = lines(child.stderr.take().unwrap());
-    Process { child, stdout, stderr, _folder: folder }
+    Process { child, stdout, stderr, folder }
 }
 
 fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
@@ -81,6 +81,13 @@ impl Process {
 
     fn listens(&self, for_whom: &str) -> SocketAddr {
         self.says(&format!("listening for {for_whom}"))["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The configuration becomes this one, as editors and orchestrators do it.
+    fn write(&self, config: &str) {
+        let aside = self.folder.path().join("aside");
+        fs::write(&aside, config).unwrap();
+        fs::rename(aside, self.folder.path().join("watchgate.toml")).unwrap();
     }
 
     fn signal(&self, name: &str) {
@@ -298,4 +305,77 @@ fn a_small_file_table_makes_viewers_wait_and_breaks_nothing() {
     assert_eq!(status(&mut last), 302);
     process.signal("TERM");
     assert_eq!(process.ended().0.code(), Some(0));
+}
+
+const READ_AGAIN: &str = "the configuration was read again";
+const NOT_TAKEN: &str = "the configuration was not taken, and all is as before";
+
+/// Nobody listens at this one either, and the gate tells the two apart by their names.
+const SECOND: &str = "[[node]]\nid = \"lon\"\nendpoint = \"http://127.0.0.1:1\"\nat = { lat = 51.5, lon = -0.1 }\n\
+                      access_key = \"gate\"\nsecret_key = \"not-so-secret\"\n";
+
+/// What the operator's side says to a POST: status and body.
+fn post(at: SocketAddr, path: &str) -> (u16, Value) {
+    let mut stream = connect(at);
+    let request = format!("POST {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap())
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_a_bad_one_changes_nothing() {
+    let process = run(&config(FREE, ""), None);
+    let viewers = process.listens("viewers");
+    let operators = process.listens("operators");
+    process.write(&config(FREE, SECOND));
+    process.signal("HUP");
+    assert_eq!(process.says(READ_AGAIN)["added"], "lon");
+    assert!(read(operators, "/api/v1/nodes/lon").contains("\"id\":\"lon\""));
+
+    process.write(&config(FREE, "[health]\ninterval = \"often\"\n[nodes]\n"));
+    process.signal("HUP");
+    let said = process.says(NOT_TAKEN)["message"].as_str().unwrap().to_owned();
+    // All faults at once, with their lines, as `check` tells them.
+    assert!(said.contains("2 faults") && said.contains("interval") && said.contains("nodes: unknown key"), "{said}");
+    assert!(!said.contains("not-so-secret"), "{said}");
+    assert!(read(operators, "/api/v1/nodes/lon").contains("\"id\":\"lon\""), "as before");
+    let metrics = read(operators, "/metrics");
+    for line in ["{result=\"ok\"} 1", "{result=\"failed\"} 1"] {
+        assert!(metrics.contains(&format!("watchgate_config_reloads_total{line}\n")), "{line} in {metrics}");
+    }
+    assert_eq!(get(viewers, FILM), 503, "its nodes are all down, and it lives");
+}
+
+#[test]
+fn a_change_of_a_file_is_noticed_and_so_is_one_of_a_secret() {
+    let folder = TempDir::new().unwrap();
+    let secret = folder.path().join("lon.secret");
+    fs::write(&secret, "not-so-secret").unwrap();
+    let second = SECOND
+        .replace("secret_key = \"not-so-secret\"", &format!("secret_key_file = \"{}\"", secret.display()));
+    let process = run(&config(FREE, ""), None);
+    process.listens("operators");
+    process.write(&config(FREE, &second));
+    let said = process.says(READ_AGAIN);
+    assert_eq!((&said["by"], &said["added"]), (&"a change of its files".into(), &"lon".into()));
+    fs::write(&secret, "another secret").unwrap();
+    assert_eq!(process.says(READ_AGAIN)["changed"], "lon");
+}
+
+#[test]
+fn the_operator_reloads_and_is_told_what_came_of_it() {
+    let process = run(&config(FREE, ""), None);
+    let operators = process.listens("operators");
+    process.write(&config(FREE, &format!("[watch]\nprefix = \"/films/\"\n{SECOND}")));
+    let (status, said) = post(operators, "/api/v1/reload");
+    assert_eq!(status, 200, "{said}");
+    assert_eq!((&said["added"][0], &said["restart"][0]), (&"lon".into(), &"watch.prefix".into()));
+    assert_eq!(said["unwell"][0]["node"], "lon");
+    process.write("[bucket\n");
+    let (status, said) = post(operators, "/api/v1/reload");
+    assert_eq!((status, &said["title"]), (422, &"Unprocessable Entity".into()));
+    assert!(said["detail"].as_str().unwrap().contains("watchgate.toml"), "{said}");
 }

@@ -3,13 +3,12 @@
 //! Either goes through the gate's own reader, and the snapshot is the gate's own. Absent on purpose: the environment,
 //! which belongs to the gate's machine and not to this one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
 use prometheus::Registry;
-use watchgate::fleet::experience;
-use watchgate::fleet::metrics::NodeFamilies;
+use watchgate::fleet::Makings;
 use watchgate::state::Snapshot;
 use watchgate_config::{Config, Source, parse_without_secrets};
 use watchgate_geoip::Databases;
@@ -71,11 +70,9 @@ fn id(city: &str, number: usize) -> String {
 /// # Errors
 /// A fault of this program.
 pub fn snapshot(config: Config, databases: Databases) -> Result<Snapshot, Failure> {
-    let families =
-        NodeFamilies::register(&Registry::new()).map_err(|error| Failure::Ours(error.to_string()))?;
-    // Nobody reports what requests met: viewers here are counted, not served.
-    let (reporter, _experiences) = experience::channel();
-    Ok(Snapshot::new(config, databases, &families, &HashMap::new(), &reporter, 0))
+    // Nobody hears what requests met: viewers here are counted, not served.
+    let (makings, _) = Makings::new(&Registry::new()).map_err(|error| Failure::Ours(error.to_string()))?;
+    Ok(Snapshot::new(config, databases, None, &makings, 0))
 }
 
 /// Opens databases.

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::iter::repeat_n;
 
 use watchgate::decide::client;
 use watchgate::decide::health::{Rules, State as Verdict};
@@ -159,7 +160,7 @@ impl<'a> Run<'a> {
             random: Random::of(scene.terms.seed, 3),
             crowd: Crowd::new(tick_ms),
             nodes: scene.config.nodes.iter().map(|node| Server::new(node.profile, begin_ms)).collect(),
-            schedule: Schedule::new(count, rules, begin_ms),
+            schedule: Schedule::new(repeat_n(Verdict::Unproven, count), rules, begin_ms),
             rounds: BinaryHeap::new(),
             reports: BinaryHeap::new(),
             next_event: 0,

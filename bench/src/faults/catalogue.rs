@@ -43,8 +43,10 @@ pub(crate) enum Fault {
     NodeFiles,
     /// The gate's file table is full of idle connections
     GateFiles,
-    /// The catalog's file becomes bad, is truncated, is removed
+    /// The gate is told to read a configuration that is no TOML, then one with wrong secrets, then none
     BadReload,
+    /// The catalog's file becomes bad, is truncated, is removed
+    BadCatalog,
     /// A new film is on the source alone
     Lag,
     /// A new version of the films is on the source alone
@@ -77,6 +79,8 @@ pub(super) enum Harm {
     NodeFiles,
     /// Idle connections fill the gate's table, which is small from the start.
     GateFiles,
+    /// The gates' configurations are damaged in three ways, and read again after each.
+    Config,
     /// The catalog's file is damaged in three ways, one after the other.
     Catalog,
     /// A film is put on the source, and replication held up.
@@ -112,6 +116,7 @@ pub(super) enum Promise {
     Holders,
     Newest,
     Gone,
+    Config,
     Catalog,
     Blameless,
     Discreet,
@@ -136,7 +141,7 @@ pub(super) struct Story {
 }
 
 use Promise::{
-    BegunPlayOn, Blameless, Bytes, Calm, Catalog, CutShort, Discreet, Gone, Holders, Newest, NotSent,
+    BegunPlayOn, Blameless, Bytes, Calm, Catalog, Config, CutShort, Discreet, Gone, Holders, Newest, NotSent,
     NotSlow, Noticed, PlaysOn, PlaysToItsEnd, Returns,
 };
 
@@ -144,7 +149,7 @@ const NO_SWITCH: &str = "real MinIO has no switch for it";
 const AFTER: u64 = 100_000;
 
 /// In the order in which they are played.
-pub(super) const STORIES: [Story; 20] = [
+pub(super) const STORIES: [Story; 21] = [
     story(Fault::Kill, Finder::Probes, Harm::Kill, Ok(Harm::Kill), &[PlaysOn, Returns], &[NotSent, Returns]),
     story(
         Fault::Freeze,
@@ -271,6 +276,14 @@ pub(super) const STORIES: [Story; 20] = [
     story(
         Fault::BadReload,
         Finder::Viewers,
+        Harm::Config,
+        Ok(Harm::Config),
+        &[PlaysOn, Config, Returns],
+        &[Config, Returns],
+    ),
+    story(
+        Fault::BadCatalog,
+        Finder::Viewers,
         Harm::Catalog,
         Ok(Harm::Catalog),
         &[BegunPlayOn, Catalog, Returns],
@@ -329,17 +342,6 @@ impl Story {
 }
 
 impl Fault {
-    /// What the story leaves out of the fault, and why.
-    pub(super) fn left_out(self) -> Option<&'static str> {
-        match self {
-            Self::BadReload => Some(
-                "its configuration the gate reads once, when it starts; what it reads again is catalog.file, and \
-                 that is what is made bad",
-            ),
-            _ => None,
-        }
-    }
-
     /// As on the command line.
     pub(super) fn name(self) -> String {
         clap::ValueEnum::to_possible_value(&self).map(|value| value.get_name().to_owned()).unwrap_or_default()
@@ -360,6 +362,7 @@ impl Promise {
             Holders => "holders only",
             Newest => "newest version",
             Gone => "gone",
+            Config => "last good configuration",
             Catalog => "last good list",
             Blameless => "no other node blamed",
             Discreet => "discreet",
@@ -399,6 +402,9 @@ impl Promise {
                        (presence.positive_ttl)."
             }
             Gone => "A deleted film is gone as soon as the source is asked (presence.positive_ttl): 404.",
+            Config => {
+                "A configuration with faults, or one by which no node would be up, changes nothing and says why."
+            }
             Catalog => "A bad file keeps the last good one and says which line is wrong.",
             Blameless => {
                 "A viewer that reads slowly, pauses or leaves is no node's fault, and one node's fault is not another's."

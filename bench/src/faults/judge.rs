@@ -209,6 +209,9 @@ impl Case<'_> {
             Promise::Holders => self.sent_to_others(),
             Promise::Newest => self.late(|visit| matches!(visit.end, End::Whole { version: 0 })),
             Promise::Gone => self.late(|visit| !matches!(visit.end, End::Refused { status: 404 })),
+            Promise::Config => {
+                self.let_down(|visit| self.is_before_lift(visit)).or_else(|| self.found(Looked::Config))
+            }
             Promise::Catalog => {
                 self.let_down(|visit| self.is_before_lift(visit)).or_else(|| self.found(Looked::Catalog))
             }

@@ -20,7 +20,7 @@ use super::seen::{Finding, Looked};
 use super::times::{CATALOG_LOOK_MS, Times};
 use super::world::Films;
 use crate::Failure;
-use crate::process::Place;
+use crate::process::{Place, read};
 use crate::relay::{Relay, Trouble};
 use crate::stage::{Gate, SECRET_KEY};
 
@@ -28,6 +28,9 @@ use crate::stage::{Gate, SECRET_KEY};
 pub(super) const FEW_FILES: u32 = 96;
 /// More connections than that table has room for.
 const IDLE: usize = 120;
+/// How often a log is looked at for what a reload says, and how many times.
+const RELOAD_LOOK: Duration = Duration::from_millis(100);
+const RELOAD_LOOKS_MAX: u32 = 150;
 /// Name of the catalog's file.
 pub(super) const CATALOG: &str = "films.csv";
 
@@ -55,7 +58,9 @@ pub(super) struct Held {
     idle: Vec<TcpStream>,
     /// The limit that a node had.
     files: Option<String>,
-    /// Where the gates' logs did not say what is wrong with the catalog.
+    /// The configurations that the gates had.
+    configs: Vec<String>,
+    /// Where the gates' logs did not say what is wrong.
     unsaid: Vec<String>,
 }
 
@@ -82,6 +87,7 @@ impl Scene for Real<'_> {
             Harm::Forbid => self.nodes.allow(near, false).await?,
             Harm::NodeFiles => self.fill_node()?,
             Harm::GateFiles => self.fill_gates().await?,
+            Harm::Config => self.damage_configs().await?,
             Harm::Catalog => self.damage_catalog().await?,
             Harm::Lag => {
                 self.nodes.hold_replication(true);
@@ -118,6 +124,12 @@ impl Scene for Real<'_> {
                 limit_files(self.nodes.id(near)?, &limit)?;
             }
             Harm::GateFiles => self.held.idle.clear(),
+            Harm::Config => {
+                for (gate, good) in self.gates.iter().zip(self.held.configs.drain(..)) {
+                    write(&gate.file, &good)?;
+                    gate.process.signal(Signal::SIGHUP)?;
+                }
+            }
             Harm::Catalog => {
                 let films_listed: Vec<&Film> = self.listed.iter().chain([&self.fresh]).collect();
                 write(&self.catalog(), &listed(&films_listed))?;
@@ -141,10 +153,15 @@ impl Scene for Real<'_> {
         let leaks = self.gates.iter().any(|gate| gate.process.log_end(usize::MAX).contains(SECRET_KEY));
         let result = if leaks { Err("a node's secret key is in the gate's log".to_owned()) } else { Ok(()) };
         let mut findings = vec![Finding { what: Looked::Secrets, result }];
-        if self.harm == Harm::Catalog {
+        let looked = match self.harm {
+            Harm::Config => Some(Looked::Config),
+            Harm::Catalog => Some(Looked::Catalog),
+            _ => None,
+        };
+        if let Some(what) = looked {
             let unsaid = self.held.unsaid.join("; ");
             let result = if unsaid.is_empty() { Ok(()) } else { Err(unsaid) };
-            findings.push(Finding { what: Looked::Catalog, result });
+            findings.push(Finding { what, result });
         }
         findings
     }
@@ -199,6 +216,37 @@ impl Real<'_> {
 
     /// A bad row, then an end in the middle of a row, then nothing at all, then no file: each for so long that the gate
     /// has looked at it.
+    /// Each bad one has to be refused before the next one is written.
+    async fn damage_configs(&mut self) -> Result<(), Failure> {
+        for gate in &self.gates {
+            let good = read(&gate.file.to_string_lossy())?;
+            let strange = good.replace(SECRET_KEY, "secret-of-another-fleet");
+            let bad = [
+                (Some("[listen\n"), "1 fault in the configuration"),
+                (Some(&*strange), "no node would be up"),
+                (None, "cannot read"),
+            ];
+            for (text, said) in bad {
+                match text {
+                    Some(text) => write(&gate.file, text)?,
+                    None => std::fs::remove_file(&gate.file).map_err(Failure::during("a configuration"))?,
+                }
+                gate.process.signal(Signal::SIGHUP)?;
+                let mut looks = 0;
+                while !gate.process.log_end(usize::MAX).contains(said) {
+                    sleep(RELOAD_LOOK).await;
+                    looks += 1;
+                    if looks > RELOAD_LOOKS_MAX {
+                        self.held.unsaid.push(format!("its log does not say {said:?}"));
+                        break;
+                    }
+                }
+            }
+            self.held.configs.push(good);
+        }
+        Ok(())
+    }
+
     async fn damage_catalog(&mut self) -> Result<(), Failure> {
         let good: Vec<&Film> = self.listed.iter().collect();
         let good = listed(&good);

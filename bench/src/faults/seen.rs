@@ -40,6 +40,8 @@ pub(super) struct Finding {
 pub(super) enum Looked {
     /// Secrets in the gate's log.
     Secrets,
+    /// What the gate says of a bad configuration.
+    Config,
     /// What the gate says of a bad catalog.
     Catalog,
 }

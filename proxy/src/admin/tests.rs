@@ -51,7 +51,7 @@ struct Got {
 async fn start(gate: &Arc<Gate>, registry: &Registry, token: Option<&str>) -> Running {
     let admin = token.map(Secret::new);
     let tokens = Tokens { admin: admin.as_ref(), events: None };
-    start_router(router(Arc::clone(gate), registry.clone(), tokens)).await
+    start_router(router(Arc::clone(gate), registry.clone(), tokens, None)).await
 }
 
 async fn start_router(router: Router) -> Running {

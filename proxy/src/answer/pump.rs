@@ -25,10 +25,11 @@ use self::window::Window;
 use super::wire::Wire;
 use crate::clock::millis;
 use crate::config;
+use crate::decide::member::Member;
 use crate::decide::pace::Pace;
 use crate::decide::presence::Version;
-use crate::decide::resume::{Ask, Course, Failure, Identity, NoFilm, Step, Word, no_film};
-use crate::fleet::{Fleet, Node};
+use crate::decide::resume::{Ask, Course, Failure, Identity, NoFilm, Step};
+use crate::fleet::Node;
 
 use self::pass::{Flow, Passed};
 
@@ -36,7 +37,10 @@ pub use self::engine::Engine;
 pub use self::pass::gone;
 
 /// The nodes that may take the viewer now, best first.
-pub type Nodes = SmallVec<[usize; NODES_USUAL]>;
+pub type Nodes = SmallVec<[Arc<Node>; NODES_USUAL]>;
+
+/// The same by their places in the film's cast.
+type Places = SmallVec<[usize; NODES_USUAL]>;
 
 /// Nodes that are looked at as long as one of them may serve.
 pub const NODES_USUAL: usize = 8;
@@ -59,10 +63,6 @@ pub struct Show<'a> {
     pub engine: &'a Arc<Engine>,
     /// `[stream]`.
     pub config: &'a config::Stream,
-    /// The nodes.
-    pub fleet: &'a Fleet,
-    /// The region that requests are signed for.
-    pub region: &'a Arc<str>,
     /// The film's object key.
     pub key: &'a Arc<str>,
     /// Who is asked.
@@ -71,12 +71,12 @@ pub struct Show<'a> {
 
 /// What the pump has to be told while a film runs, and what it tells.
 pub trait Guide: Send + Sync {
-    /// Who is asked, best first.
+    /// Who is asked, best first, as the fleet is now: while a film runs it may be another one than when it began.
     fn order(&self, among: Among, stage: Stage) -> Nodes;
-    /// What a node is known to have said of the film to others, if that bears on whether there is one.
-    fn said(&self, node: usize) -> Option<Failure>;
+    /// Why nobody has the film; `failed` tells how a node failed this viewer.
+    fn no_film(&self, failed: &dyn Fn(Member) -> Option<Failure>) -> NoFilm;
     /// What a node said: which version of the film it holds and of what type, or why it gave none.
-    fn heard(&self, node: usize, heard: Result<(&Identity, Option<&str>), Failure>);
+    fn heard(&self, node: &Node, heard: Result<(&Identity, Option<&str>), Failure>);
 }
 
 /// How far a film is.
@@ -98,15 +98,18 @@ pub struct Pump<'a> {
     resumed: u32,
     at_node: Option<usize>,
     /// All who may take the viewer, while nobody has begun.
-    first_order: Option<Nodes>,
+    first_order: Option<Places>,
+    /// Everybody who was in an order, in the latest shape: a reload gives a node other credentials. Films outlive
+    /// fleets, so that nodes go by their places in here.
+    cast: SmallVec<[(Member, Arc<Node>); NODES_USUAL]>,
 }
 
 /// What a node began to send, before the viewer has seen anything.
 pub struct Begun {
     /// The film.
     pub film: Arc<Identity>,
-    /// The node's place in the fleet.
-    pub node: usize,
+    /// Who sends it.
+    pub node: Arc<Node>,
     /// The node's own word on the type.
     pub content_type: Option<Box<str>>,
     /// From asking for it to its first byte; `None`: nobody was asked.
@@ -114,13 +117,22 @@ pub struct Begun {
     window: Option<Window>,
 }
 
+/// One change of course.
+#[derive(Clone, Copy, Debug)]
+struct Resume {
+    from: usize,
+    to: Option<usize>,
+    at: u64,
+    failure: Failure,
+}
+
 /// One change of course, for the access line.
 #[derive(Clone, Copy, Debug)]
-pub struct Resume {
+pub struct Resumed<'a> {
     /// Who failed.
-    pub from: usize,
+    pub from: &'a str,
     /// Who went on; `None`: nobody.
-    pub to: Option<usize>,
+    pub to: Option<&'a str>,
     /// At which byte of the film.
     pub at: u64,
     /// Why.
@@ -153,8 +165,8 @@ const RESUMES_MAX: usize = 8;
 impl Begun {
     /// A film of which a head is enough, and which a node is known to hold.
     #[must_use]
-    pub fn remembered(version: &Version, node: usize) -> Self {
-        let film = Arc::new(version.film.clone());
+    pub fn remembered(version: &Version, node: &Arc<Node>) -> Self {
+        let (film, node) = (Arc::new(version.film.clone()), Arc::clone(node));
         Self { film, node, content_type: version.content_type.clone(), took: None, window: None }
     }
 
@@ -177,6 +189,7 @@ impl<'a> Pump<'a> {
             resumed: 0,
             at_node: None,
             first_order: None,
+            cast: SmallVec::new(),
             show,
         }
     }
@@ -220,10 +233,12 @@ impl<'a> Pump<'a> {
             };
             match opened {
                 Ok(Opened { answer: Some(answer), content_type, body }) => {
-                    self.show.guide.heard(node, Ok((&answer.film, content_type.as_deref())));
+                    let at = node;
+                    let node = Arc::clone(self.node(at));
+                    self.show.guide.heard(&node, Ok((&answer.film, content_type.as_deref())));
                     let film = Arc::new(answer.film);
                     self.film = Some(Arc::clone(&film));
-                    let window = body.map(|body| Window::new(node, self.node(node), answer.first, body));
+                    let window = body.map(|body| Window::new(at, &node, answer.first, body));
                     return Ok(Begun { film, node, content_type, took, window });
                 }
                 Ok(_) => self.fail(node, Failure::Status, at),
@@ -271,10 +286,15 @@ impl<'a> Pump<'a> {
         Sent { bytes: flow.at - first, end: ended }
     }
 
-    /// Changes of course so far; the last of many are not in the list.
+    /// Changes of course so far; the last of many are only in the number of all.
     #[must_use]
-    pub fn resumes(&self) -> (&[Resume], u32) {
-        (&self.resumes, self.resumed)
+    pub fn resumes(&self) -> (impl ExactSizeIterator<Item = Resumed<'_>>, u32) {
+        let id = |place: usize| self.node(place).config.id.as_str();
+        let told = move |resume: &Resume| {
+            let (at, failure) = (resume.at, resume.failure);
+            Resumed { from: id(resume.from), to: resume.to.map(id), at, failure }
+        };
+        (self.resumes.iter().map(told), self.resumed)
     }
 
     /// Bytes from `at` that a first request should ask for, of `left` that are wanted.
@@ -285,34 +305,47 @@ impl<'a> Pump<'a> {
 
     /// How a node failed the film last, if it did.
     #[must_use]
-    pub fn heard(&self, node: usize) -> Option<Failure> {
-        self.course.heard(node)
+    pub fn heard(&self, node: Member) -> Option<Failure> {
+        let place = self.cast.iter().position(|(member, _)| *member == node)?;
+        self.course.heard(place)
     }
 
     /// The node that served last.
     #[must_use]
-    pub fn at_node(&self) -> Option<usize> {
-        self.at_node
+    pub fn at_node(&self) -> Option<&Arc<Node>> {
+        self.at_node.map(|place| self.node(place))
     }
 
-    fn order_of(&self, among: Among) -> Nodes {
+    fn order_of(&mut self, among: Among) -> Places {
         let stage = if self.film.is_some() { Stage::Runs } else { Stage::Begins };
-        self.show.guide.order(among, stage)
+        let order = self.show.guide.order(among, stage);
+        order.into_iter().map(|node| self.place(node)).collect()
     }
 
-    fn node(&self, node: usize) -> &'a Arc<Node> {
-        &self.show.fleet.nodes[node]
+    /// Its place in the cast, which it gets if it has none.
+    fn place(&mut self, node: Arc<Node>) -> usize {
+        let own = node.live.member;
+        if let Some(place) = self.cast.iter().position(|(member, _)| *member == own) {
+            self.cast[place].1 = node;
+            return place;
+        }
+        self.cast.push((own, node));
+        self.cast.len() - 1
+    }
+
+    fn node(&self, place: usize) -> &Arc<Node> {
+        &self.cast[place].1
     }
 
     /// Who may take the viewer. When all of them have failed, everybody: a verdict may be old, and somebody whom an
     /// operator drains may be the only one who holds the film.
-    fn candidates(&mut self) -> Nodes {
+    fn candidates(&mut self) -> Places {
         let order = self.order_of(Among::Best);
         if order.iter().any(|node| self.course.is_fresh(*node)) {
             return order;
         }
         let mut order = self.all();
-        let is_hope = |order: &Nodes| order.iter().any(|node| self.course.is_fresh(*node));
+        let is_hope = |order: &Places| order.iter().any(|node| self.course.is_fresh(*node));
         let is_settled = match self.film {
             None => self.is_denied(),
             // Those who may serve are asked once more before those who may not.
@@ -323,23 +356,23 @@ impl<'a> Pump<'a> {
         }
         let others = self.order_of(Among::Everybody);
         let others = others.into_iter().filter(|node| !order.contains(node));
-        let others: Nodes = others.collect();
+        let others: Places = others.collect();
         order.extend(others);
         order
     }
 
     /// Whether somebody who may serve by what is known now has not been asked.
-    fn has_fresh(&self) -> bool {
+    fn has_fresh(&mut self) -> bool {
         self.order_of(Among::Best).iter().any(|node| self.course.is_fresh(*node))
     }
 
     /// All who may take the viewer. A film that many nodes deny does not order a large fleet again for each of them.
-    fn all(&mut self) -> Nodes {
+    fn all(&mut self) -> Places {
         if self.film.is_some() {
             return self.order_of(Among::All);
         }
-        let guide = self.show.guide;
-        self.first_order.get_or_insert_with(|| guide.order(Among::All, Stage::Begins)).clone()
+        let order = self.first_order.take().unwrap_or_else(|| self.order_of(Among::All));
+        self.first_order.insert(order).clone()
     }
 
     /// Whether those who know say that there is no such film.
@@ -348,10 +381,7 @@ impl<'a> Pump<'a> {
     }
 
     fn no_film(&self) -> NoFilm {
-        let source = self.show.fleet.source();
-        let nodes = 0..self.show.fleet.nodes.len();
-        let said = |node| self.course.heard(node).or_else(|| self.show.guide.said(node));
-        no_film(nodes.map(|node| Word { is_source: source == Some(node), said: said(node) }))
+        self.show.guide.no_film(&|node| self.heard(node))
     }
 
     /// Opens the window at `flow.at`: the one that was asked for ahead, or a new one.
@@ -394,7 +424,7 @@ impl<'a> Pump<'a> {
     }
 
     /// Asks a node, and another one beside it if its first byte is late. `Err`: who failed has been noted.
-    async fn open(&mut self, node: usize, order: &Nodes, ask: Ask, at: u64) -> Result<(usize, Opened), ()> {
+    async fn open(&mut self, node: usize, order: &Places, ask: Ask, at: u64) -> Result<(usize, Opened), ()> {
         let beside = self.show.config.hedge_after.zip(self.course.beside(order, node));
         let second =
             beside.map(|(after, other)| hedge::Second { after, node: other, order: self.order(other, ask) });
@@ -415,7 +445,6 @@ impl<'a> Pump<'a> {
         Order {
             node: Arc::clone(self.node(node)),
             key: Arc::clone(self.show.key),
-            region: Arc::clone(self.show.region),
             ask,
             film: self.film.clone(),
             pin_version: config.pin_version,
@@ -427,7 +456,7 @@ impl<'a> Pump<'a> {
     /// Notes a failure: for the course, the health of the node, the counters and the access line.
     fn fail(&mut self, node: usize, failure: Failure, at: u64) {
         self.course.failed(node, failure);
-        self.show.guide.heard(node, Err(failure));
+        self.show.guide.heard(self.node(node), Err(failure));
         if self.film.is_none() && matches!(failure, Failure::Absent | Failure::Deleted) {
             // That there is no such film is an answer.
             return;

@@ -1,12 +1,10 @@
 //! A catalog in a file: read whole, and read again when the file changes.
 //!
-//! Once a second the file is looked at; a change is read when it has stood for a second look, so that a slow writer is
-//! not read half way, and a file that changes while it is read is read once more. A bad file changes nothing. Absent
-//! on purpose: notifications of the system, which network file systems and bind mounts do not send.
+//! Once a second the file is looked at, and a change is read when it has settled (`settled`); a file that changes while
+//! it is read is read once more. A bad file changes nothing. Absent on purpose: what a row means (`row`).
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::BufReader;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +19,7 @@ use super::read::{Format, RowFault, Unread, list};
 use super::row::Shape;
 use crate::clock::Clock;
 use crate::decide::watch::Film;
+use crate::settled::{Due, Stamp, Watcher};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a file that changes meanwhile is read before it is left for later.
@@ -69,14 +68,6 @@ pub(super) struct Listed {
     metrics: FileMetrics,
 }
 
-/// What tells one state of a file from another: when it was written, in nanoseconds, its size, and which file it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    written_ns: (i64, i64),
-    size: u64,
-    inode: (u64, u64),
-}
-
 impl Listed {
     pub(super) fn open(
         path: &Path,
@@ -122,17 +113,18 @@ impl Listed {
     }
 
     /// Looks at the file once, and reads it if it is time to.
-    async fn look(&self, mut watcher: Watcher) -> Watcher {
+    async fn look(&self, watcher: Watcher<Stamp>) -> Watcher<Stamp> {
+        let mut seeing = watcher.clone();
         let (path, shape) = (self.path.clone(), self.shape);
         // The file may be on a network that hangs.
         let looked = tokio::task::spawn_blocking(move || {
             let stamp = std::fs::metadata(&path).map(|metadata| Stamp::of(&metadata));
-            let read = match watcher.sees(stamp.as_ref().ok().copied()) {
+            let read = match seeing.sees(stamp.as_ref().ok().copied()) {
                 Due::Read => Some(read(&path, shape)),
                 Due::Gone => stamp.err().map(|error| Err(io(&path, error))),
                 Due::Nothing => None,
             };
-            (watcher, read)
+            (seeing, read)
         });
         let Ok((mut watcher, read)) = looked.await else {
             tracing::error!("reading the catalog ended by a fault in the gate; please report it");
@@ -141,12 +133,12 @@ impl Listed {
         match read {
             None => {}
             Some(Ok((list, stamp))) => {
-                watcher.read = Some(stamp);
+                watcher.has_read(Some(stamp));
                 self.metrics.reloaded.inc();
                 self.take(list);
                 tracing::info!(path = %self.path.display(), films = self.len(), "the catalog was read again");
             }
-            Some(Err(FileError::Unsettled { .. })) => watcher.read = None,
+            Some(Err(FileError::Unsettled { .. })) => watcher.has_read(None),
             Some(Err(error)) => {
                 self.metrics.failed.inc();
                 tracing::error!(
@@ -168,51 +160,6 @@ impl Listed {
 
 fn gauge(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// When a file is due to be read.
-#[derive(Clone, Copy, Debug)]
-struct Watcher {
-    /// What was read last, good or bad; none: whatever is there has to be read.
-    read: Option<Stamp>,
-    /// What was there at the last look.
-    seen: Option<Stamp>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Due {
-    Nothing,
-    Read,
-    /// It was there at the last look.
-    Gone,
-}
-
-impl Watcher {
-    fn new(read: Stamp) -> Self {
-        Self { read: Some(read), seen: Some(read) }
-    }
-
-    fn sees(&mut self, now: Option<Stamp>) -> Due {
-        let before = std::mem::replace(&mut self.seen, now);
-        match now {
-            None if before.is_some() => Due::Gone,
-            Some(stamp) if before == now && self.read != now => {
-                self.read = Some(stamp);
-                Due::Read
-            }
-            _ => Due::Nothing,
-        }
-    }
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            written_ns: (metadata.mtime(), metadata.mtime_nsec()),
-            size: metadata.size(),
-            inode: (metadata.dev(), metadata.ino()),
-        }
-    }
 }
 
 /// The list, and the state of the file that it was read from.

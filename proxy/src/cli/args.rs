@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// Run the front door
     ///
     /// Answers viewers on `listen.http` and operators on `listen.admin` until SIGTERM or SIGINT; then it
-    /// finishes what is under way and ends.
+    /// finishes what is under way and ends. SIGHUP: it reads its configuration again.
     Run,
 
     /// Say what is wrong with the configuration, all of it at once
@@ -58,6 +58,13 @@ pub(crate) enum Command {
 
     /// Show the fleet, drain a node, or enable it again
     Nodes(NodesArgs),
+
+    /// Have the running gate read its configuration again
+    ///
+    /// It does so by itself a few seconds after a file changes, and on SIGHUP; this says what came of it. A configuration
+    /// with faults, or one by which no node would be up, changes nothing. Exit code 1: it was not taken; 78: there are
+    /// faults.
+    Reload(Form),
 
     /// Say what the GeoIP databases and rules know of addresses
     Geo(GeoArgs),

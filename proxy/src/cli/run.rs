@@ -25,7 +25,11 @@ use crate::admin::{self, Tokens};
 use crate::front::{self, FrontDoor, Stopped, files};
 use crate::gate::Gate;
 
+mod reload;
 mod standing;
+
+use reload::Reloader;
+use standing::Standing;
 
 /// Running requests get so long after SIGTERM.
 const GRACE: Duration = Duration::from_secs(30);
@@ -42,10 +46,12 @@ pub(crate) fn run(setup: Setup) -> Result<Done, Failure> {
     logging::start(&config.log, Terminal::of_process().err)?;
     // Before anything makes a TLS client. An error says that there is a provider: as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // Before the reading: what changes after it is read again. Only the configuration itself has been read by now.
+    let stamps = reload::stamps_now(&reload::paths(&setup));
     let databases = setup.databases()?;
     let registry = Registry::new();
-    standing::register(&registry, databases.info(), time::unix_now().as_secs())
-        .map_err(|error| other(&error))?;
+    let standing = Standing::register(&registry).map_err(|error| other(&error))?;
+    standing.loaded(databases.info(), time::unix_now().as_secs());
     let mut gate = Gate::new(config.clone(), databases, &registry)?;
     let log = access_log(config, &registry)?;
     if let Some(log) = &log {
@@ -54,7 +60,9 @@ pub(crate) fn run(setup: Setup) -> Result<Done, Failure> {
 
     let runtime = runtime::Builder::new_multi_thread().enable_all().thread_name("watchgate").build();
     let runtime = runtime.map_err(|error| Failure::Other(format!("cannot start the runtime: {error}")))?;
-    let done = runtime.block_on(House { gate: Arc::new(gate), registry }.live(config));
+    let gate = Arc::new(gate);
+    let reloader = Arc::new(Reloader::new(Arc::clone(&gate), &setup, stamps, standing));
+    let done = runtime.block_on(House { gate, registry, reloader }.live(config));
     // A task that is stuck must not hold up the end.
     runtime.shutdown_timeout(LAST_GRACE);
     if log.is_some_and(|log| !log.finish(LINES_GRACE)) {
@@ -81,12 +89,13 @@ fn other(error: &dyn std::error::Error) -> Failure {
 struct House {
     gate: Arc<Gate>,
     registry: Registry,
+    reloader: Arc<Reloader>,
 }
 
 impl House {
     async fn live(self, config: &Config) -> Result<Done, Failure> {
         let listen = &config.listen;
-        let mut signals = Signals::catch()?;
+        let (mut signals, hangup) = (Signals::catch()?, caught(SignalKind::hangup())?);
         let (viewers_at, operators_at) = (viewers(listen)?, bound("listen.admin", listen.admin)?);
         let events_at = listen.events.map(|address| bound("listen.events", address)).transpose()?;
         let viewers_max = files::claim();
@@ -107,7 +116,8 @@ impl House {
             admin: listen.admin_token.as_ref(),
             events: config.presence.events_token.as_ref().filter(|_| listen.events.is_none()),
         };
-        let router = admin::router(Arc::clone(&self.gate), self.registry, tokens);
+        let reloads = tokio::spawn(Arc::clone(&self.reloader).follow(hangup, rest_stop.clone()));
+        let router = admin::router(Arc::clone(&self.gate), self.registry, tokens, Some(self.reloader));
         let operators = tokio::spawn(admin::serve(operators_at, router, rest_stop));
         let viewers = tokio::spawn(async move { door.serve(viewers_at, viewers_stop, GRACE).await });
 
@@ -118,7 +128,7 @@ impl House {
         let clean = closed(viewers, signals.next()).await;
         stop_rest.send_replace(true);
         if clean == Done::Yes {
-            let rest = async { tokio::join!(health, operators, events) };
+            let rest = async { tokio::join!(health, operators, events, reloads) };
             let _ = tokio::time::timeout(LAST_GRACE, rest).await;
             tracing::info!("stopped");
         }
@@ -231,9 +241,7 @@ struct Signals {
 
 impl Signals {
     fn catch() -> Result<Self, Failure> {
-        let catch =
-            |kind| signal(kind).map_err(|error| Failure::Other(format!("cannot catch signals: {error}")));
-        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+        Ok(Self { terminate: caught(SignalKind::terminate())?, interrupt: caught(SignalKind::interrupt())? })
     }
 
     /// The next one's name.
@@ -243,6 +251,10 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
         }
     }
+}
+
+fn caught(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::Other(format!("cannot catch signals: {error}")))
 }
 
 #[cfg(test)]

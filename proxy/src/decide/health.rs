@@ -101,6 +101,12 @@ impl Machine {
         }
     }
 
+    /// A node of which somebody else has found out this state.
+    #[must_use]
+    pub fn known(state: State, now_ms: u64) -> Self {
+        Self { state, ..Self::new(now_ms) }
+    }
+
     /// Takes in the result of one round of probes, at the time it was there.
     pub fn observe(&mut self, now_ms: u64, round: Result<(), Reason>, rules: &Rules) -> Option<Transition> {
         match round {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrayvec::ArrayString;
 use smallvec::SmallVec;
 
+use super::member::Member;
 use super::rank::Dropped;
 use super::resume::{Failure, Identity};
 
@@ -65,8 +66,8 @@ pub enum Said {
 /// All that one node said of the film.
 #[derive(Clone, Debug)]
 pub struct Word {
-    /// Index into the fleet.
-    pub node: u32,
+    /// Who said it.
+    pub node: Member,
     said: Said,
     heard: Tick,
     failed: Option<Failure>,
@@ -80,7 +81,7 @@ pub struct Word {
 /// All that is known of one film.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// In the order of the fleet.
+    /// In the order of the members.
     words: SmallVec<[Word; 5]>,
     /// The word with the version that counts.
     newest: Option<u16>,
@@ -120,20 +121,36 @@ impl Tick {
 impl Known {
     /// A node has answered, or failed to, at `now_ms` of the gate's clock. `source`: the fleet's source, whose word
     /// weighs more.
-    pub fn hear(&mut self, node: usize, heard: Result<Version, Failure>, now_ms: u64, source: Option<usize>) {
+    pub fn hear(
+        &mut self,
+        node: Member,
+        heard: Result<Version, Failure>,
+        now_ms: u64,
+        source: Option<Member>,
+    ) {
         let version = heard.map(|version| self.shared(version));
-        let Ok(node) = u32::try_from(node) else { return };
         let at = self.words.binary_search_by_key(&node, |word| word.node).unwrap_or_else(|at| {
             self.words.insert(at, Word::new(node));
             at
         });
         self.words[at].hear(version, now_ms);
-        self.weigh(source.and_then(|source| u32::try_from(source).ok()));
+        self.weigh(source);
+    }
+
+    /// Those for whom `is_gone` holds have left the fleet, and what they said with them; false: none of them had spoken.
+    pub fn forget(&mut self, is_gone: impl Fn(Member) -> bool, source: Option<Member>) -> bool {
+        let before = self.words.len();
+        self.words.retain(|word| !is_gone(word.node));
+        let has_forgotten = self.words.len() < before;
+        if has_forgotten {
+            self.weigh(source);
+        }
+        has_forgotten
     }
 
     /// What a node is to a viewer at `now_ms`.
     #[must_use]
-    pub fn standing(&self, node: usize, now_ms: u64, times: Times) -> Standing {
+    pub fn standing(&self, node: Member, now_ms: u64, times: Times) -> Standing {
         let Some(word) = self.word(node) else { return Standing::Unknown };
         let lacks = match &word.said {
             Said::Holds(_) if word.heard.is_within(now_ms, times.positive_ms) => {
@@ -159,7 +176,7 @@ impl Known {
     /// Why a node that holds the film by its own last word, however old, is no good for it: it held another version than
     /// the newest, or what was deleted. Until it is asked again it has to be taken for one that does so still.
     #[must_use]
-    pub fn was_behind(&self, node: usize) -> Option<Dropped> {
+    pub fn was_behind(&self, node: Member) -> Option<Dropped> {
         self.behind(self.word(node)?)
     }
 
@@ -169,7 +186,7 @@ impl Known {
     /// `since_ms`: when the viewer came. What was believed then, and what was heard since, counts however long the viewer
     /// had to wait for others.
     #[must_use]
-    pub fn said(&self, node: usize, since_ms: u64, times: Times) -> Option<Failure> {
+    pub fn said(&self, node: Member, since_ms: u64, times: Times) -> Option<Failure> {
         let word = self.word(node)?;
         // As exact as words are.
         let since_ms = Tick::at(since_ms).ms();
@@ -198,7 +215,7 @@ impl Known {
 
     /// Whether a node said not long ago that it holds exactly this: hearing it once more would tell nothing.
     #[must_use]
-    pub fn has_heard(&self, node: usize, film: &Identity, now_ms: u64, times: Times) -> bool {
+    pub fn has_heard(&self, node: Member, film: &Identity, now_ms: u64, times: Times) -> bool {
         self.word(node).is_some_and(|word| {
             let is_recent = word.heard.is_within(now_ms, times.positive_ms / 4);
             is_recent && word.version().is_some_and(|version| version.film == *film)
@@ -214,9 +231,9 @@ impl Known {
     }
 
     /// Who should be asked again at `now_ms` while the film is watched.
-    pub fn due(&self, now_ms: u64, times: Times) -> impl Iterator<Item = usize> {
+    pub fn due(&self, now_ms: u64, times: Times) -> impl Iterator<Item = Member> {
         let is_due = move |word: &&Word| word.due_ms(times) <= now_ms;
-        self.words.iter().filter(is_due).map(|word| word.node as usize)
+        self.words.iter().filter(is_due).map(|word| word.node)
     }
 
     /// The version that counts, whoever holds it.
@@ -227,13 +244,13 @@ impl Known {
 
     /// The version by its own word on a node.
     #[must_use]
-    pub fn version(&self, node: usize) -> Option<&Arc<Version>> {
+    pub fn version(&self, node: Member) -> Option<&Arc<Version>> {
         self.word(node).and_then(Word::version)
     }
 
     /// Size and id of the version that a node holds by its own word.
     #[must_use]
-    pub fn linked(&self, node: usize) -> Option<(u64, Option<&str>)> {
+    pub fn linked(&self, node: Member) -> Option<(u64, Option<&str>)> {
         let version = self.version(node)?;
         let is_newest = self.newest().is_some_and(|newest| Arc::ptr_eq(newest, version));
         match &self.brief {
@@ -244,15 +261,14 @@ impl Known {
 
     /// What one node said.
     #[must_use]
-    pub fn word(&self, node: usize) -> Option<&Word> {
-        let at = node;
-        let node = u32::try_from(node).ok()?;
-        // Mostly all nodes have spoken; else there are a handful, and a walk is faster than a search.
-        let own = self.words.get(at).filter(|word| word.node == node);
+    pub fn word(&self, node: Member) -> Option<&Word> {
+        // Mostly all nodes of the first configuration have spoken; else there are a handful, and a walk is faster than a
+        // search.
+        let own = self.words.get(node.0 as usize).filter(|word| word.node == node);
         own.or_else(|| self.words.iter().find(|word| word.node == node))
     }
 
-    /// All words, in the order of the fleet.
+    /// All words, in the order of the members.
     #[must_use]
     pub fn words(&self) -> &[Word] {
         &self.words
@@ -285,7 +301,7 @@ impl Known {
 
     /// Which version counts, and whether it was deleted. Of two versions of one second the source's counts, then the
     /// one with the greater tag, so that all gates agree.
-    fn weigh(&mut self, source: Option<u32>) {
+    fn weigh(&mut self, source: Option<Member>) {
         let rank = |word: &Word| {
             let film = &word.version()?.film;
             Some((film.last_modified_unix_s, Some(word.node) == source, film.etag.clone()))
@@ -324,7 +340,7 @@ impl Brief {
 }
 
 impl Word {
-    fn new(node: u32) -> Self {
+    fn new(node: Member) -> Self {
         Self {
             node,
             said: Said::Nothing,

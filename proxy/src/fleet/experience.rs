@@ -7,19 +7,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
-use watchgate_config::NodeId;
 
 use crate::decide::health::Trouble;
+use crate::decide::member::Member;
 
 /// Reports under way at most. The task empties it in microseconds; this is room for the streams of a large node that
 /// break all at once, of which the first few tell the whole story.
 const UNDER_WAY_MAX: usize = 1024;
 
 /// One request's experience with a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Experience {
-    /// The node. By name: a reload gives nodes other places, and may take them away.
-    pub node: NodeId,
+    /// The node. It may have left the fleet.
+    pub node: Member,
     /// What it was.
     pub met: Met,
 }
@@ -50,7 +50,7 @@ pub fn channel() -> (Reporter, Experiences) {
 /// One node's entrance.
 #[derive(Debug)]
 pub(super) struct Entrance {
-    node: NodeId,
+    node: Member,
     reporter: Reporter,
     /// There are failures that no success was told after.
     outstanding: AtomicBool,
@@ -61,7 +61,7 @@ pub(super) struct Entrance {
 pub(super) struct Full;
 
 impl Entrance {
-    pub(super) fn new(node: NodeId, reporter: Reporter) -> Self {
+    pub(super) fn new(node: Member, reporter: Reporter) -> Self {
         Self { node, reporter, outstanding: AtomicBool::new(false) }
     }
 
@@ -82,7 +82,7 @@ impl Entrance {
 
     /// Fails, too, when the task is gone for good; then nobody is left to tell.
     fn tell(&self, met: Met) -> Result<(), Full> {
-        self.reporter.0.try_send(Experience { node: self.node.clone(), met }).map_err(|_| Full)
+        self.reporter.0.try_send(Experience { node: self.node, met }).map_err(|_| Full)
     }
 }
 

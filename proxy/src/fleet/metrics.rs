@@ -1,8 +1,7 @@
 //! Metrics by node: families registered once, handles resolved when a node is built.
 //!
 //! The request path only adds to [`NodeMetrics::redirect`] and [`NodeMetrics::link`] and looks up no label. Labels
-//! are node ids and closed sets of words. Absent on purpose: `credentials_age_seconds`, because credentials do not
-//! change while the gate runs.
+//! are node ids and closed sets of words. Absent on purpose: figures of nodes that have left the fleet.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -20,6 +19,12 @@ const PROBE_BUCKETS_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 /// Seconds. From a node on the same machine to `stream.first_byte_timeout` of all nodes in turn.
 const FIRST_BYTE_BUCKETS_S: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// The ways in which a viewer gets a film from a node.
+const ANSWERS: [&str; 3] = ["redirect", "link", "stream"];
+
+/// The probes of a round.
+const PROBES: [&str; 2] = ["health", "signed"];
 
 /// What a node answered when it was asked whether it holds a film.
 const CHECKED: [&str; 5] = ["held", "absent", "deleted", "forbidden", "failed"];
@@ -45,6 +50,7 @@ pub struct NodeFamilies {
     sent_bytes: IntCounterVec,
     resumes: IntCounterVec,
     checks: IntCounterVec,
+    credentials_age: IntGaugeVec,
 }
 
 /// The handles of one node.
@@ -77,6 +83,8 @@ pub struct NodeMetrics {
     to_down: IntCounter,
     /// In the order of [`Reason::ALL`].
     failures: [IntCounter; Reason::ALL.len()],
+    /// How long its credentials have been in use.
+    pub credentials_age: IntGauge,
     /// The family: a node whose clock is unknown has no series.
     clock_skew: GaugeVec,
     id: NodeId,
@@ -168,7 +176,42 @@ impl NodeFamilies {
                 &["from", "reason"],
             )?,
             checks: checks(registry)?,
+            credentials_age: credentials_age(registry)?,
         })
+    }
+
+    /// Takes out the series of a node that has left the fleet.
+    pub fn retire(&self, id: &NodeId) {
+        let node = id.as_str();
+        // An error says that there is no such series: as good.
+        for family in [&self.up, &self.streams, &self.refuses_films, &self.credentials_age] {
+            let _ = family.remove_label_values(&[node]);
+        }
+        let _ = self.sent_bytes.remove_label_values(&[node]);
+        let _ = self.clock_skew.remove_label_values(&[node]);
+        let _ = self.first_byte_seconds.remove_label_values(&[node]);
+        for state in
+            [State::Unproven, State::Up, State::Down].map(State::as_str).into_iter().chain([DRAINING])
+        {
+            let _ = self.state.remove_label_values(&[node, state]);
+            let _ = self.transitions.remove_label_values(&[node, state]);
+        }
+        for probe in PROBES {
+            let _ = self.probe_seconds.remove_label_values(&[node, probe]);
+        }
+        let (reasons, troubles) = (Reason::ALL.map(Reason::as_str), Trouble::ALL.map(Trouble::as_str));
+        let counters: [(&IntCounterVec, &[&str]); 5] = [
+            (&self.answers, &ANSWERS),
+            (&self.checks, &CHECKED),
+            (&self.resumes, &Failure::WORDS),
+            (&self.probe_failures, &reasons),
+            (&self.troubles, &troubles),
+        ];
+        for (family, words) in counters {
+            for word in words {
+                let _ = family.remove_label_values(&[node, word]);
+            }
+        }
     }
 
     /// The handles of a node. All series but the clock's exist from here on, at 0.
@@ -177,16 +220,16 @@ impl NodeFamilies {
         let node = id.as_str();
         let state = |word: &str| self.state.with_label_values(&[node, word]);
         let transitions = |to: State| self.transitions.with_label_values(&[node, to.as_str()]);
-        let metrics = NodeMetrics {
-            redirect: self.answers.with_label_values(&[node, "redirect"]),
-            link: self.answers.with_label_values(&[node, "link"]),
-            stream: self.answers.with_label_values(&[node, "stream"]),
+        NodeMetrics {
+            redirect: self.answers.with_label_values(&[node, ANSWERS[0]]),
+            link: self.answers.with_label_values(&[node, ANSWERS[1]]),
+            stream: self.answers.with_label_values(&[node, ANSWERS[2]]),
             first_byte_seconds: self.first_byte_seconds.with_label_values(&[node]),
             sent_bytes: self.sent_bytes.with_label_values(&[node]),
             resumes: Failure::WORDS.map(|word| self.resumes.with_label_values(&[node, word])),
             checks: CHECKED.map(|word| self.checks.with_label_values(&[node, word])),
-            health_seconds: self.probe_seconds.with_label_values(&[node, "health"]),
-            signed_seconds: self.probe_seconds.with_label_values(&[node, "signed"]),
+            health_seconds: self.probe_seconds.with_label_values(&[node, PROBES[0]]),
+            signed_seconds: self.probe_seconds.with_label_values(&[node, PROBES[1]]),
             up: self.up.with_label_values(&[node]),
             unproven: state(State::Unproven.as_str()),
             state_up: state(State::Up.as_str()),
@@ -196,11 +239,10 @@ impl NodeFamilies {
             to_down: transitions(State::Down),
             failures: Reason::ALL
                 .map(|reason| self.probe_failures.with_label_values(&[node, reason.as_str()])),
+            credentials_age: self.credentials_age.with_label_values(&[node]),
             clock_skew: self.clock_skew.clone(),
             id: id.clone(),
-        };
-        metrics.show_state(State::Unproven, false);
-        metrics
+        }
     }
 
     /// The handles of a node's live part. All series exist from here on, at 0.
@@ -222,6 +264,12 @@ impl LiveMetrics {
         let counters = Trouble::ALL.iter().zip(&self.troubles);
         counters.filter(|(known, _)| **known == trouble).for_each(|(_, counter)| counter.inc());
     }
+}
+
+fn credentials_age(registry: &Registry) -> prometheus::Result<IntGaugeVec> {
+    let about = "How long the gate has used the node's credentials: since it started, or since a reload changed them.";
+    let opts = Opts::new("watchgate_credentials_age_seconds", about);
+    registered(registry, IntGaugeVec::new(opts, &["node"])?)
 }
 
 fn checks(registry: &Registry) -> prometheus::Result<IntCounterVec> {

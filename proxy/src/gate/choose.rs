@@ -83,7 +83,6 @@ impl Chooser<'_> {
     }
 
     fn view<'b>(&'b self, site: &'b Site<'b>, among: Among<'b>) -> View<'b> {
-        let times = self.gate.finder.as_ref().map(|finder| finder.presence.times());
         View {
             snapshot: self.snapshot,
             site,
@@ -91,7 +90,11 @@ impl Chooser<'_> {
             https_only: self.viewer.scheme == client::Scheme::Https,
             assume_up: self.gate.assume_up,
             take_draining: among.take_draining,
-            held: times.map(|times| Held { known: among.known, times, unknown: among.unknown }),
+            held: self.gate.finder.is_some().then_some(Held {
+                known: among.known,
+                times: self.snapshot.times,
+                unknown: among.unknown,
+            }),
         }
     }
 }

@@ -8,6 +8,7 @@ use watchgate_config::Mode;
 
 use super::Gate;
 use super::choose::{Among, Chooser};
+use super::find::no_holder;
 use super::report::state_word;
 use super::serve::{self, Size};
 use crate::catalog::Look;
@@ -78,8 +79,8 @@ pub(super) fn explain(gate: &Gate, ask: &Ask) -> Decision {
     };
     let reason = match (no_film, plan.winner(), &gate.finder) {
         (Some(why), ..) => Refusal::NoFilm { why, retry_after_s: 0 }.label(),
-        (None, None, Some(finder)) if plan.is_film_missing() => {
-            let why = finder.no_film(&snapshot, known, chooser.now_ms());
+        (None, None, Some(_)) if plan.is_film_missing() => {
+            let why = no_holder(&snapshot, known, chooser.now_ms());
             Refusal::NoFilm { why, retry_after_s: 0 }.label()
         }
         _ => plan.why.as_str(),
@@ -165,7 +166,7 @@ impl Shown<'_> {
         let node = &self.snapshot.fleet.nodes[scored.node];
         let lower = best.filter(|best| scored.tier > *best).map(|_| Dropped::LowerTier);
         let now_ms = self.gate.clock.now_ms();
-        let word = self.known.and_then(|known| known.word(scored.node));
+        let word = self.known.and_then(|known| known.word(node.live.member));
         NodeView {
             id: node.config.id.to_string(),
             state: state_word(node).to_owned(),

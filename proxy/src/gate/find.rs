@@ -1,12 +1,10 @@
 //! Asks nodes whether they hold a film: for a viewer who waits, and behind the back of those who do not.
 //!
-//! A question goes to a node once, however many viewers wait for its answer, and outlives them. Questions that viewers
-//! wait for and those that keep the memory fresh have lanes of their own to every node, so that a flood of unknown names
-//! takes nothing from films that are watched. Absent on purpose: what an answer means (`decide::presence`).
+//! A question goes to a node once, however many viewers wait for its answer, and outlives them; each node has lanes for
+//! them (`fleet::lanes`). Absent on purpose: what an answer means (`decide::presence`).
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -17,21 +15,18 @@ use super::choose::{Among, Chooser};
 use super::serve::Size;
 use crate::answer::pump::Engine;
 use crate::clock::Clock;
+use crate::config;
 use crate::decide::health::State;
+use crate::decide::member::Member;
 use crate::decide::presence::{Breadth, GRACE_MS, Known, Next, Standing, Version, next};
 use crate::decide::resume::{Failure, NoFilm, Word, no_film};
+use crate::fleet::Node;
 use crate::presence::{Entry, Presence};
 use crate::state::Snapshot;
 
 /// Fleets up to this size are asked whole, so that viewers elsewhere need not wait; in a larger one with a source, so
 /// many of the nearest nodes and the source settle it.
 const ASKED_MAX: usize = 16;
-/// Questions to one node at once.
-const AT_ONCE: usize = 64;
-/// Of those, for films that are watched.
-const FRESH_AT_ONCE: usize = 16;
-/// Questions that wait for their turn at one node; beyond them a question fails at once.
-const WAITING_MAX: usize = 1024;
 /// Films that no node is known to hold and that are looked for by streaming them, at once. The parts of trees are among
 /// them, each of them unknown once: nodes that take a second for a first byte must not make a bottleneck of this.
 const UNKNOWN_AT_ONCE: usize = 2048;
@@ -45,21 +40,7 @@ pub(super) struct Finder {
     pub(super) presence: Presence,
     engine: Arc<Engine>,
     clock: Clock,
-    nodes: Box<[Lanes]>,
     unknown: Semaphore,
-}
-
-/// The ways to one node.
-#[derive(Debug)]
-struct Lanes {
-    waited_for: Lane,
-    fresh: Lane,
-}
-
-#[derive(Debug)]
-struct Lane {
-    turns: Semaphore,
-    waiting: AtomicUsize,
 }
 
 /// Why a question is asked.
@@ -76,15 +57,8 @@ enum Cause {
 }
 
 impl Finder {
-    pub(super) fn new(presence: Presence, engine: Arc<Engine>, clock: Clock, nodes: usize) -> Self {
-        let lanes = || Lanes { waited_for: Lane::new(AT_ONCE), fresh: Lane::new(FRESH_AT_ONCE) };
-        Self {
-            presence,
-            engine,
-            clock,
-            nodes: (0..nodes).map(|_| lanes()).collect(),
-            unknown: Semaphore::new(UNKNOWN_AT_ONCE),
-        }
+    pub(super) fn new(presence: Presence, engine: Arc<Engine>, clock: Clock) -> Self {
+        Self { presence, engine, clock, unknown: Semaphore::new(UNKNOWN_AT_ONCE) }
     }
 
     /// Asks until it is known who serves the viewer, or that nobody can, or for as long as one question may take. False:
@@ -116,8 +90,9 @@ impl Finder {
             let step = {
                 let known = entry.known();
                 let order = order(snapshot, chooser, Among::hopeful(Some(&known), now_ms));
-                let standing = |node| known.standing(node, now_ms, self.presence.times());
-                next(&order, breadth, standing, |node| entry.is_asking(node), holder_for_ms)
+                let member = |node| snapshot.fleet.member(node);
+                let standing = |node| known.standing(member(node), now_ms, snapshot.times);
+                next(&order, breadth, standing, |node| entry.is_asking(member(node)), holder_for_ms)
             };
             match step {
                 Next::Go | Next::GiveUp => return asked,
@@ -145,7 +120,7 @@ impl Finder {
             return;
         }
         for node in (0..nodes).filter(|node| is_up(snapshot, *node)) {
-            if entry.known().word(node).is_none() {
+            if entry.known().word(snapshot.fleet.member(node)).is_none() {
                 self.ask(snapshot, entry, node, Cause::Gap);
             }
         }
@@ -171,11 +146,11 @@ impl Finder {
     /// Asks again whoever is due. A node that is down is not asked: it has nothing to say, and says so slowly.
     pub(super) fn refresh(self: &Arc<Self>, snapshot: &Arc<Snapshot>, entry: &Arc<Entry>) {
         let now_ms = self.clock.now_ms();
-        let known = entry.known();
-        let due = known.due(now_ms, self.presence.times()).filter(|node| is_up(snapshot, *node));
-        let due: Vec<usize> = due.collect();
+        let (known, times) = (entry.known(), snapshot.times);
+        let due = known.due(now_ms, times).filter_map(|member| snapshot.fleet.place(member));
+        let due: Vec<usize> = due.filter(|node| is_up(snapshot, *node)).collect();
         if due.is_empty() {
-            entry.rest_until(now_ms + self.presence.times().negative_ms);
+            entry.rest_until(now_ms + times.negative_ms);
         }
         for node in due {
             self.ask(snapshot, entry, node, Cause::Age);
@@ -187,35 +162,24 @@ impl Finder {
         let Some(entry) = self.presence.find(key) else { return };
         let known = entry.known();
         for node in 0..snapshot.fleet.nodes.len() {
+            let member = snapshot.fleet.member(node);
             // An answer that is on its way may be older than the event.
-            if known.word(node).is_some() || entry.is_asking(node) {
+            if known.word(member).is_some() || entry.is_asking(member) {
                 self.ask(snapshot, &entry, node, Cause::Event);
             }
         }
     }
 
     /// What a request to a node met, outside the questions of the memory.
-    pub(super) fn heard(&self, snapshot: &Snapshot, key: &str, node: usize, heard: Result<Version, Failure>) {
+    pub(super) fn heard(&self, node: &Node, key: &str, heard: Result<Version, Failure>) {
         let entry = self.presence.entry(key);
-        told(snapshot, node, heard.as_ref().err().copied());
-        self.presence.hear(&entry, node, heard, self.clock.now_ms());
+        told(node, heard.as_ref().err().copied());
+        self.presence.hear(&entry, node.live.member, heard, self.clock.now_ms());
     }
 
     /// A turn for a film that no node is known to hold; `None`: there are too many.
     pub(super) async fn turn(&self, within: Duration) -> Option<tokio::sync::SemaphorePermit<'_>> {
         tokio::time::timeout(within, self.unknown.acquire()).await.ok()?.ok()
-    }
-
-    /// Why nobody holds a film, from what is known to a viewer who came at `since_ms` of the gate's clock.
-    pub(super) fn no_film(&self, snapshot: &Snapshot, known: Option<&Known>, since_ms: u64) -> NoFilm {
-        let said = |node| known?.said(node, since_ms, self.presence.times());
-        let source = snapshot.fleet.source();
-        let nodes = 0..snapshot.fleet.nodes.len();
-        match no_film(nodes.map(|node| Word { is_source: source == Some(node), said: said(node) })) {
-            // Nothing was asked for but a word.
-            NoFilm::Failed | NoFilm::Late => NoFilm::NoAnswer,
-            why => why,
-        }
     }
 
     /// Keeps the memory within its bounds, until `shutdown` is true.
@@ -235,69 +199,51 @@ impl Finder {
     fn ask(self: &Arc<Self>, snapshot: &Arc<Snapshot>, entry: &Arc<Entry>, node: usize, cause: Cause) {
         // A host that tells us of an event from elsewhere has to wait for a viewer's question.
         let Ok(runtime) = Handle::try_current() else { return };
-        if !entry.begin(node, cause == Cause::Event) {
+        let node = Arc::clone(&snapshot.fleet.nodes[node]);
+        let member = node.live.member;
+        if !entry.begin(member, cause == Cause::Event) {
             return;
         }
         // It may have answered since somebody found that it had not.
         let has_answered = match cause {
-            Cause::Viewer => self.standing(entry, node) != Standing::Unknown,
-            Cause::Gap => entry.known().word(node).is_some(),
+            Cause::Viewer => self.standing(entry, member) != Standing::Unknown,
+            Cause::Gap => entry.known().word(member).is_some(),
             Cause::Age | Cause::Event => false,
         };
-        if has_answered && !entry.end(node) {
+        if has_answered && !entry.end(member) {
             return;
         }
         let (finder, snapshot, entry) = (Arc::clone(self), Arc::clone(snapshot), Arc::clone(entry));
         // On its own: viewers who leave must not take the answer with them that others wait for.
         runtime.spawn(async move {
             loop {
-                let heard = finder.look(&snapshot, &entry, node, cause).await;
-                finder.presence.hear(&entry, node, heard, finder.clock.now_ms());
-                if !entry.end(node) {
+                let heard = finder.look(&node, &entry, cause, &snapshot.config.stream).await;
+                finder.presence.hear(&entry, member, heard, finder.clock.now_ms());
+                if !entry.end(member) {
                     return;
                 }
             }
         });
     }
 
-    fn standing(&self, entry: &Entry, node: usize) -> Standing {
+    fn standing(&self, entry: &Entry, node: Member) -> Standing {
         entry.known().standing(node, self.clock.now_ms(), self.presence.times())
     }
 
     async fn look(
         &self,
-        snapshot: &Snapshot,
+        node: &Arc<Node>,
         entry: &Entry,
-        node: usize,
         cause: Cause,
+        config: &config::Stream,
     ) -> Result<Version, Failure> {
-        let lanes = &self.nodes[node];
+        let lanes = &node.live.lanes;
         let lane = if cause == Cause::Viewer { &lanes.waited_for } else { &lanes.fresh };
         let Some(_turn) = lane.turn().await else { return Err(Failure::Busy) };
-        let to = &snapshot.fleet.nodes[node];
-        let heard = self.engine.look(to, entry.key(), &snapshot.region, &snapshot.config.stream).await;
-        to.metrics.count_check(heard.as_ref().err().copied());
-        told(snapshot, node, heard.as_ref().err().copied());
+        let heard = self.engine.look(node, entry.key(), config).await;
+        node.metrics.count_check(heard.as_ref().err().copied());
+        told(node, heard.as_ref().err().copied());
         heard
-    }
-}
-
-impl Lane {
-    fn new(at_once: usize) -> Self {
-        Self { turns: Semaphore::new(at_once), waiting: AtomicUsize::new(0) }
-    }
-
-    async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        if let Ok(turn) = self.turns.try_acquire() {
-            return Some(turn);
-        }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        let turn = self.turns.acquire().await.ok();
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        turn
     }
 }
 
@@ -316,14 +262,32 @@ fn order(snapshot: &Snapshot, chooser: &Chooser<'_>, among: Among<'_>) -> Vec<us
     order
 }
 
+/// Why nobody holds a film, from what is known to a viewer who came at `since_ms` of the gate's clock.
+pub(super) fn no_holder(snapshot: &Snapshot, known: Option<&Known>, since_ms: u64) -> NoFilm {
+    match nobody(snapshot, |node| known?.said(node, since_ms, snapshot.times)) {
+        // Nothing was asked for but a word.
+        NoFilm::Failed | NoFilm::Late => NoFilm::NoAnswer,
+        why => why,
+    }
+}
+
+/// Why nobody has a film, by what each node of the fleet said.
+pub(super) fn nobody(snapshot: &Snapshot, said: impl Fn(Member) -> Option<Failure>) -> NoFilm {
+    let source = snapshot.fleet.source_member();
+    let words = snapshot.fleet.nodes.iter().map(|node| {
+        let member = node.live.member;
+        Word { is_source: source == Some(member), said: said(member) }
+    });
+    no_film(words)
+}
+
 /// Worth a question. A draining node is.
 fn is_up(snapshot: &Snapshot, node: usize) -> bool {
     snapshot.fleet.nodes[node].live.state() == State::Up
 }
 
 /// A node that refuses us is the operator's to mend, and said once.
-fn told(snapshot: &Snapshot, node: usize, failure: Option<Failure>) {
-    let node = &snapshot.fleet.nodes[node];
+fn told(node: &Node, failure: Option<Failure>) {
     let id = node.config.id.as_str();
     match failure {
         Some(Failure::Forbidden) if node.live.set_refuses_films(true) => {

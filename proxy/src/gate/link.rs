@@ -9,8 +9,8 @@ use watchgate_config::Profile;
 
 use super::Gate;
 use super::choose::{Among, Chooser};
-use super::find::Finder;
-use super::serve::{Arrival, Size, Told, Wanted, decision_header, refused, retry_after_s};
+use super::find::no_holder;
+use super::serve::{Arrival, By, Size, Told, Wanted, decision_header, refused, retry_after_s};
 use crate::answer::{Answer, Asking, WATCHGATE_DECISION, redirect};
 use crate::decide::plan::{Plan, Why};
 use crate::decide::presence::{Known, Standing};
@@ -67,7 +67,7 @@ pub(super) async fn answer_asked(
         finder.fill(snapshot, &entry);
     }
     let known = entry.known();
-    linking.at_last(finder, &known, since_ms)
+    linking.at_last(&known, since_ms)
 }
 
 /// One request for a link.
@@ -95,13 +95,11 @@ impl<'a> Linking<'a> {
             self.gate.metrics.located(from);
             return Some(self.refused(self.no_node()));
         };
-        let holds = |finder: &Arc<Finder>| {
-            let times = finder.presence.times();
-            let standing = |known: &Known| known.standing(winner.node, now_ms, times);
-            known.map(standing) == Some(Standing::Holds)
-        };
+        let member = self.snapshot.fleet.member(winner.node);
+        let standing = |known: &Known| known.standing(member, now_ms, self.snapshot.times);
+        let is_asked = self.gate.finder.is_some();
         // While everything is down nobody answers, and the policy hopes that viewers come through where we do not.
-        if plan.why != Why::AllDown && !self.gate.finder.as_ref().is_none_or(holds) {
+        if plan.why != Why::AllDown && is_asked && known.map(standing) != Some(Standing::Holds) {
             return None;
         }
         self.gate.metrics.located(from);
@@ -109,7 +107,7 @@ impl<'a> Linking<'a> {
     }
 
     /// After the nodes were asked: a holder, or a refusal.
-    fn at_last(&self, finder: &Finder, known: &Known, since_ms: u64) -> Result<(Answer, Told)> {
+    fn at_last(&self, known: &Known, since_ms: u64) -> Result<(Answer, Told)> {
         let among = Among::holders(Some(known), self.gate.clock.now_ms());
         let (mut plan, from) = self.chooser().plan(among, 1);
         self.gate.metrics.located(from);
@@ -120,7 +118,7 @@ impl<'a> Linking<'a> {
         match plan.winner() {
             Some(_) => self.link(&plan, Some(known)),
             None if plan.is_film_missing() => {
-                let why = finder.no_film(self.snapshot, Some(known), since_ms);
+                let why = no_holder(self.snapshot, Some(known), since_ms);
                 self.refused(Refusal::NoFilm { why, retry_after_s: retry_after_s(self.snapshot) })
             }
             None => self.refused(self.no_node()),
@@ -131,18 +129,19 @@ impl<'a> Linking<'a> {
         let Some(winner) = plan.winner() else { return self.refused(self.no_node()) };
         let (gate, snapshot, wanted) = (self.gate, self.snapshot, self.wanted);
         let node = &snapshot.fleet.nodes[winner.node];
-        let linked = known.and_then(|known| known.linked(winner.node));
+        let member = node.live.member;
+        let linked = known.and_then(|known| known.linked(member));
         let time = link_time_at(snapshot, self.arrival.unix_ms, linked.map(|(size, _)| size));
         let pinned = linked.filter(|_| snapshot.config.stream.pin_version && may_pin(node));
         let version_id = pinned.and_then(|(_, version_id)| version_id);
-        let url = sign_link(snapshot, node, &wanted.key, version_id, wanted.method, time);
+        let url = sign_link(node, &wanted.key, version_id, wanted.method, time);
         let link = redirect::Link {
             url: &url,
             method: wanted.method,
             film: &wanted.film,
             node: node.config.id.as_str(),
             expires_at_s: time.expires_at_s(),
-            version: known.and_then(|known| known.version(winner.node)).map(|version| &version.film),
+            version: known.and_then(|known| known.version(member)).map(|version| &version.film),
         };
         node.live.count_sent();
         let asking = self.asking();
@@ -156,12 +155,12 @@ impl<'a> Linking<'a> {
             (redirect::redirect(&link, &asking)?, "redirect")
         };
         if snapshot.config.watch.decision_header {
-            let value = decision_header(node, plan, winner.node, plan.why);
+            let value = decision_header(node, plan, Some(winner.node), plan.why);
             answer.head.add(WATCHGATE_DECISION, value)?;
         }
         gate.metrics.decision_seconds.observe(self.arrival.began.elapsed().as_secs_f64());
         let told = Told::plain(wanted.mode, Some(wanted.film), outcome, plan.why.as_str());
-        Ok((answer, Told { node: Some(winner.node), ..told }))
+        Ok((answer, Told { node: By::Place(winner.node), ..told }))
     }
 
     fn refused(&self, refusal: Refusal) -> Result<(Answer, Told)> {
@@ -189,20 +188,13 @@ fn link_time_at(snapshot: &Snapshot, unix_ms: u64, size: Option<u64>) -> LinkTim
     link_time(unix_ms / 1000, watch.link_window.as_secs(), lifetime_s(watch.link_lifetime, size))
 }
 
-fn sign_link(
-    snapshot: &Snapshot,
-    node: &Node,
-    key: &str,
-    version_id: Option<&str>,
-    method: Method,
-    time: LinkTime,
-) -> String {
-    let keys = node.live.keys.load();
+fn sign_link(node: &Node, key: &str, version_id: Option<&str>, method: Method, time: LinkTime) -> String {
+    let keys = node.keys.load();
     if let Some(day) = keys.at(time.signed_at_s()) {
         return node.link.presign(day, method, key, version_id, time);
     }
     // Only while the task that keeps the keys has not run yet after midnight: a few microseconds more.
     let secret = node.config.secret_key.expose();
-    let day = DayKey::derive(secret, time.signed_at_s(), &snapshot.config.bucket.region);
+    let day = DayKey::derive(secret, time.signed_at_s(), &node.region);
     node.link.presign(&day, method, key, version_id, time)
 }

@@ -49,14 +49,33 @@ pub(super) struct Told {
     pub(super) status: u16,
     pub(super) outcome: &'static str,
     pub(super) reason: &'static str,
-    pub(super) node: Option<usize>,
+    pub(super) node: By,
     pub(super) passage: Option<Passage>,
+}
+
+/// Whom the answer is from, or names.
+pub(super) enum By {
+    Nobody,
+    /// The node at this place of the request's own fleet.
+    Place(usize),
+    /// This one: films outlive fleets.
+    Node(Arc<Node>),
+}
+
+impl By {
+    fn id<'a>(&'a self, snapshot: &'a Snapshot) -> Option<&'a str> {
+        match self {
+            Self::Nobody => None,
+            Self::Place(place) => Some(snapshot.fleet.nodes[*place].config.id.as_str()),
+            Self::Node(node) => Some(node.config.id.as_str()),
+        }
+    }
 }
 
 impl Told {
     /// Of no node.
     pub(super) fn plain(mode: Mode, film: Option<Film>, outcome: &'static str, reason: &'static str) -> Self {
-        Self { mode, film, status: 0, outcome, reason, node: None, passage: None }
+        Self { mode, film, status: 0, outcome, reason, node: By::Nobody, passage: None }
     }
 }
 
@@ -257,9 +276,9 @@ pub(super) fn retry_after_s(snapshot: &Snapshot) -> u64 {
     (millis(health.interval) * u64::from(health.rise.get())).div_ceil(1000).clamp(1, 10)
 }
 
-pub(super) fn decision_header(node: &Node, plan: &Plan, index: usize, why: Why) -> String {
+pub(super) fn decision_header(node: &Node, plan: &Plan, place: Option<usize>, why: Why) -> String {
     let (id, why) = (&node.config.id, why.as_str());
-    let Some(chosen) = plan.ranking.best.iter().find(|scored| scored.node == index) else {
+    let Some(chosen) = plan.ranking.best.iter().find(|scored| Some(scored.node) == place) else {
         return format!("node={id};why={why}");
     };
     let distance = chosen.distance_km.map_or_else(|| "unknown".to_owned(), |km| format!("{km:.0}"));
@@ -311,7 +330,7 @@ pub(super) fn tell(
         mode: Some(told.mode.as_str()),
         outcome: told.outcome,
         reason: told.reason,
-        node: told.node.map(|node| snapshot.fleet.nodes[node].config.id.as_str()),
+        node: told.node.id(snapshot),
         route: None,
         upstream: None,
         passage: told.passage.as_ref(),

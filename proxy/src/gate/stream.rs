@@ -14,7 +14,7 @@ use pingora_proxy::Session;
 use tokio::time::timeout;
 
 use super::choose::Chooser;
-use super::serve::{Arrival, Size, Told, Wanted, decision_header, refused, retry_after_s, tell, write};
+use super::serve::{Arrival, By, Size, Told, Wanted, decision_header, refused, retry_after_s, tell, write};
 use super::usher::{Foreseen, Usher};
 use super::{Gate, Outcome};
 use crate::access_log::Passage;
@@ -27,7 +27,7 @@ use crate::decide::media::is_manifest;
 use crate::decide::plan::{Plan, Why};
 use crate::decide::resume::{Failure, NoFilm};
 use crate::decide::watch::Method;
-use crate::fleet::Fleet;
+use crate::fleet::Node;
 use crate::refusal::Refusal;
 use crate::state::Snapshot;
 
@@ -52,14 +52,7 @@ pub(super) async fn film(
     let key: Arc<str> = wanted.key.as_str().into();
     let chooser = Chooser { gate, snapshot, viewer: reached(arrival.viewer), film: wanted.film };
     let usher = Usher { chooser, snapshot, key: &key, since_ms: gate.clock.now_ms() };
-    let mut pump = Pump::new(Show {
-        engine,
-        config: &snapshot.config.stream,
-        fleet: &snapshot.fleet,
-        region: &snapshot.region,
-        key: &key,
-        guide: &usher,
-    });
+    let mut pump = Pump::new(Show { engine, config: &snapshot.config.stream, key: &key, guide: &usher });
     // What comes while the film runs is the next request, and not a reason to close the connection. The session has to
     // have read to the end of this one first, or it would lose what came early.
     let _ = session.as_downstream_mut().is_body_done();
@@ -72,7 +65,7 @@ pub(super) async fn film(
     };
     let Ready { answer, mut told, begun, bytes: (first, end) } = ready;
     let Some(begun) = begun.filter(|_| first < end) else {
-        told.passage = told.passage.map(|passage| passage.with(&pump, &snapshot.fleet));
+        told.passage = told.passage.map(|passage| passage.with(&pump));
         write(gate, snapshot, session, answer, arrival, told).await?;
         return Ok(Outcome::Answered);
     };
@@ -84,8 +77,10 @@ pub(super) async fn film(
     } else {
         Sent { bytes: 0, end: End::ViewerLeft }
     };
-    told.node = pump.at_node().or(told.node);
-    told.passage = told.passage.map(|passage| passage.with(&pump, &snapshot.fleet));
+    if let Some(node) = pump.at_node() {
+        told.node = By::Node(Arc::clone(node));
+    }
+    told.passage = told.passage.map(|passage| passage.with(&pump));
     let result = match sent.end {
         End::Whole => Ok(Outcome::Answered),
         End::ViewerLeft => {
@@ -163,13 +158,14 @@ async fn ready(
         waited: arrival.began.elapsed(),
     };
     let mut head = film::head(reply, &begun.film, &about, &asking)?;
-    let node = &snapshot.fleet.nodes[begun.node];
-    let why = why(&plan, pump, begun.node);
+    let node = &begun.node;
+    let why = why(usher, &plan, pump, node);
     if let Some(took) = begun.took {
         node.metrics.first_byte_seconds.observe(took.as_secs_f64());
     }
     if snapshot.config.watch.decision_header {
-        let value = decision_header(node, &plan, begun.node, why);
+        let place = snapshot.fleet.place(node.live.member);
+        let value = decision_header(node, &plan, place, why);
         head.add(WATCHGATE_DECISION, value)?;
     }
     let outcome = match reply {
@@ -183,7 +179,7 @@ async fn ready(
     let part = if let Reply::Part(part) = reply { Some((part.first(), part.last())) } else { None };
     let passage = Passage { range: part, first_byte: Some(about.waited), resumes: String::new() };
     let told = Told::plain(wanted.mode, Some(wanted.film), outcome, why.as_str());
-    let told = Told { node: Some(begun.node), passage: Some(passage), ..told };
+    let told = Told { node: By::Node(Arc::clone(node)), passage: Some(passage), ..told };
     let answer = Answer { head, body: Bytes::new(), close: false };
     let bytes = if wanted.method == Method::Head { (0, 0) } else { reply.bytes(&begun.film) };
     Ok(Some(Ready { answer, told, begun: Some(begun), bytes }))
@@ -211,7 +207,7 @@ async fn begin(
         && ask.is_head()
         && !is_manifest(&wanted.key)
     {
-        let begun = Begun::remembered(version, winner.node);
+        let begun = Begun::remembered(version, &snapshot.fleet.nodes[winner.node]);
         // What bytes follow has to come from a node that has them now.
         let is_bare = || reply_to(wanted, fields, &begun, arrival).bytes(&begun.film) == (0, 0);
         if wanted.method == Method::Head || is_bare() {
@@ -245,9 +241,10 @@ fn reached(viewer: Viewer) -> Viewer {
 }
 
 /// Why this node serves: as planned, or because those before it could not.
-fn why(plan: &Plan, pump: &Pump<'_>, node: usize) -> Why {
-    match plan.winner() {
-        Some(winner) if winner.node != node => match pump.heard(winner.node) {
+fn why(usher: &Usher<'_>, plan: &Plan, pump: &Pump<'_>, node: &Node) -> Why {
+    let winner = plan.winner().map(|winner| usher.snapshot.fleet.member(winner.node));
+    match winner {
+        Some(winner) if winner != node.live.member => match pump.heard(winner) {
             Some(Failure::Absent | Failure::Deleted | Failure::Stale) => Why::OnlyHolder,
             _ => Why::NodeFailed,
         },
@@ -257,17 +254,16 @@ fn why(plan: &Plan, pump: &Pump<'_>, node: usize) -> Why {
 
 impl Passage {
     /// With the changes of course that the film took.
-    fn with(mut self, pump: &Pump<'_>, fleet: &Fleet) -> Self {
-        let id = |node: usize| fleet.nodes[node].config.id.as_str();
+    fn with(mut self, pump: &Pump<'_>) -> Self {
         let (resumes, count) = pump.resumes();
+        let more = count.saturating_sub(u32::try_from(resumes.len()).unwrap_or(u32::MAX));
         for resume in resumes {
-            let to = resume.to.map_or("nobody", id);
+            let to = resume.to.unwrap_or("nobody");
             let blank = if self.resumes.is_empty() { "" } else { " " };
-            let (from, at, why) = (id(resume.from), resume.at, resume.failure.as_str());
+            let (from, at, why) = (resume.from, resume.at, resume.failure.as_str());
             // Writing to a String does not fail.
             let _ = write!(self.resumes, "{blank}{from}>{to}@{at}:{why}");
         }
-        let more = count.saturating_sub(u32::try_from(resumes.len()).unwrap_or(u32::MAX));
         if more > 0 {
             let _ = write!(self.resumes, " +{more}");
         }

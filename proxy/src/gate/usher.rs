@@ -1,15 +1,17 @@
 //! Tells the pump who is asked for a film, by what is known of it, and remembers what they say.
 //!
-//! Absent on purpose: any wait. What has to be asked again is asked behind the viewer's back.
+//! A film outlives fleets: the nodes that it goes on with are those of the moment. Absent on purpose: any wait. What has to be asked again is asked behind the viewer's back.
 
 use std::sync::Arc;
 
 use super::choose::{Among, Chooser};
-use super::find::Finder;
+use super::find::{Finder, nobody};
 use crate::answer::pump::{self, Guide, NODES_USUAL, Nodes, Stage};
+use crate::decide::member::Member;
 use crate::decide::plan::Plan;
 use crate::decide::presence::{Known, Standing, Version};
-use crate::decide::resume::{Failure, Identity, Lie};
+use crate::decide::resume::{Failure, Identity, Lie, NoFilm};
+use crate::fleet::Node;
 use crate::presence::Lookup;
 use crate::state::places::PlaceFrom;
 use crate::state::{Snapshot, Unknown};
@@ -37,18 +39,23 @@ impl Usher<'_> {
     }
 
     /// Reads what is known of the film; if that is getting old, it is asked for again behind the viewer's back.
-    fn look<R>(&self, read: impl FnOnce(Option<&Known>) -> R) -> R {
+    fn look<R>(&self, snapshot: &Arc<Snapshot>, read: impl FnOnce(Option<&Known>) -> R) -> R {
         let Some(finder) = self.finder() else { return read(None) };
         let (looked, due) = finder.presence.look(self.key, self.chooser.now_ms(), read);
         if let Some(entry) = due {
-            finder.refresh(self.snapshot, &entry);
+            finder.refresh(snapshot, &entry);
         }
         looked
     }
 
+    /// The fleet as it is now.
+    fn now(&self) -> Arc<Snapshot> {
+        self.chooser.gate.snapshot.load_full()
+    }
+
     pub(super) fn foresee(&self) -> Foreseen {
         let now_ms = self.chooser.now_ms();
-        let foreseen = self.look(|known| {
+        let foreseen = self.look(self.snapshot, |known| {
             let (plan, from) = self
                 .chooser
                 .plan(Among { unknown: Unknown::Tried, ..Among::hopeful(known, now_ms) }, NODES_USUAL);
@@ -66,8 +73,9 @@ impl Usher<'_> {
     }
 
     fn held(&self, known: &Known, node: usize, now_ms: u64) -> Option<Arc<Version>> {
-        let holds = known.standing(node, now_ms, self.finder()?.presence.times()) == Standing::Holds;
-        known.version(node).filter(|_| holds).cloned()
+        let member = self.snapshot.fleet.member(node);
+        let holds = known.standing(member, now_ms, self.snapshot.times) == Standing::Holds;
+        known.version(member).filter(|_| holds).cloned()
     }
 
     /// The other nodes are asked behind the viewer's back.
@@ -75,47 +83,54 @@ impl Usher<'_> {
         if let Some(finder) = self.finder()
             && let Some(entry) = finder.presence.find(self.key)
         {
-            finder.fill(self.snapshot, &entry);
+            finder.fill(&self.now(), &entry);
         }
     }
 }
 
 impl Guide for Usher<'_> {
     fn order(&self, among: pump::Among, stage: Stage) -> Nodes {
-        let depth = if among == pump::Among::Best { NODES_USUAL } else { self.snapshot.fleet.nodes.len() };
+        let snapshot = self.now();
+        let chooser = Chooser { snapshot: &snapshot, ..self.chooser };
+        let nodes = &snapshot.fleet.nodes;
+        let depth = if among == pump::Among::Best { NODES_USUAL } else { nodes.len() };
         let ranking = match among {
-            pump::Among::Everybody => self.chooser.anyway(depth),
-            pump::Among::Best | pump::Among::All => self.look(|known| {
+            pump::Among::Everybody => chooser.anyway(depth),
+            pump::Among::Best | pump::Among::All => self.look(&snapshot, |known| {
                 let unknown = if stage == Stage::Begins { Unknown::Tried } else { Unknown::Running };
-                let now_ms = self.chooser.now_ms();
-                self.chooser.plan(Among { unknown, ..Among::hopeful(known, now_ms) }, depth).0.ranking
+                let now_ms = chooser.now_ms();
+                chooser.plan(Among { unknown, ..Among::hopeful(known, now_ms) }, depth).0.ranking
             }),
         };
-        ranking.best.iter().map(|scored| scored.node).collect()
+        ranking.best.iter().map(|scored| Arc::clone(&nodes[scored.node])).collect()
     }
 
-    fn said(&self, node: usize) -> Option<Failure> {
-        let finder = self.finder()?;
-        self.look(|known| known?.said(node, self.since_ms, finder.presence.times()))
+    fn no_film(&self, failed: &dyn Fn(Member) -> Option<Failure>) -> NoFilm {
+        let snapshot = self.now();
+        self.look(&snapshot, |known| {
+            let said = |node| failed(node).or_else(|| known?.said(node, self.since_ms, snapshot.times));
+            nobody(&snapshot, said)
+        })
     }
 
-    fn heard(&self, node: usize, heard: Result<(&Identity, Option<&str>), Failure>) {
+    fn heard(&self, node: &Node, heard: Result<(&Identity, Option<&str>), Failure>) {
         let Some(finder) = self.finder() else { return };
         match heard {
             Ok((film, content_type)) => {
-                let (now_ms, times) = (self.chooser.now_ms(), finder.presence.times());
-                if self.look(|known| known.is_some_and(|known| known.has_heard(node, film, now_ms, times))) {
+                let (now_ms, times, member) = (self.chooser.now_ms(), self.snapshot.times, node.live.member);
+                let has_heard = |known: &Known| known.has_heard(member, film, now_ms, times);
+                if self.look(self.snapshot, |known| known.is_some_and(has_heard)) {
                     return;
                 }
                 let version = Version { film: film.clone(), content_type: content_type.map(Into::into) };
-                finder.heard(self.snapshot, self.key, node, Ok(version));
+                finder.heard(node, self.key, Ok(version));
             }
             Err(failure @ (Failure::Absent | Failure::Deleted | Failure::Forbidden)) => {
-                finder.heard(self.snapshot, self.key, node, Err(failure));
+                finder.heard(node, self.key, Err(failure));
             }
             // It holds something else by now.
             Err(Failure::Stale | Failure::Lie(Lie::Tag | Lie::Total)) => {
-                finder.ask_again(self.snapshot, self.key);
+                finder.ask_again(&self.now(), self.key);
             }
             Err(_) => {}
         }

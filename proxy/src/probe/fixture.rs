@@ -12,10 +12,8 @@ use watchgate_node::Node as Store;
 
 use super::round::Asker;
 use crate::clock::Clock;
-use crate::fleet::experience::{self, Experiences};
-use crate::fleet::metrics::NodeFamilies;
-use crate::fleet::{Live, Node};
-use crate::sign::DayKeys;
+use crate::fleet::experience::Experiences;
+use crate::fleet::{Fleet, Makings, Node};
 
 pub(super) const ACCESS_KEY: &str = "gate";
 pub(super) const SECRET_KEY: &str = "a-secret-of-the-tests";
@@ -45,15 +43,9 @@ impl Fixture {
         );
         let config = parse(&Source { text: &text, path: None, env: &BTreeMap::new() }).unwrap().config;
         let registry = Registry::new();
-        let families = NodeFamilies::register(&registry).unwrap();
         let unix_ms = Clock::start().unix_ms();
-        let (reporter, experiences) = experience::channel();
-        let nodes = config.nodes.iter().map(|node| {
-            let keys = DayKeys::derive(SECRET_KEY, unix_ms / 1000, REGION);
-            let live = Live::new(node.id.clone(), keys, unix_ms, reporter.clone(), families.live(&node.id));
-            Arc::new(Node::new(node.clone(), &config.bucket, Arc::new(live), families.node(&node.id)))
-        });
-        let nodes: Vec<_> = nodes.collect();
+        let (makings, experiences) = Makings::new(&registry).unwrap();
+        let nodes = Fleet::made(&config, None, &makings, unix_ms).nodes;
         Self { node: Arc::clone(&nodes[0]), nodes, registry, experiences: Some(experiences) }
     }
 

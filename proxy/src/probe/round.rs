@@ -179,7 +179,7 @@ impl Asker {
             headers: &[],
             unix_s: sent_ms / 1000,
         };
-        let signed = match node.live.keys.load().at(ask.unix_s) {
+        let signed = match node.keys.load().at(ask.unix_s) {
             Some(key) => node.probe.sign_headers(key, &ask),
             None => return (None, Err(Failure::Ours("the clock of this machine jumped".to_owned()))),
         };

@@ -44,6 +44,15 @@ struct Slot {
     kept_ms: Option<u64>,
 }
 
+/// What is known of a node that is taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It was at this index before.
+    Before(usize),
+    /// It is new here, and in this state by somebody else's word.
+    State(State),
+}
+
 /// What a viewer's failed request led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judged {
@@ -56,15 +65,31 @@ pub enum Judged {
 }
 
 impl Schedule {
-    /// Every node is due at once: the gate is ready when each has a verdict.
+    /// A node for each state, all of them due at once: the gate is ready when each has a verdict.
     #[must_use]
-    pub fn new(count: usize, rules: Rules, now_ms: u64) -> Self {
-        Self {
-            rules,
-            slots: (0..count).map(|_| Slot::new(now_ms)).collect(),
-            due: (0..count).map(|index| Reverse((now_ms, index))).collect(),
-            in_flight: 0,
-        }
+    pub fn new(states: impl IntoIterator<Item = State>, rules: Rules, now_ms: u64) -> Self {
+        let mut schedule = Self { rules, slots: Vec::new(), due: BinaryHeap::new(), in_flight: 0 };
+        schedule.adopt(states.into_iter().map(Known::State), rules, now_ms);
+        schedule
+    }
+
+    /// Other nodes from now on, and other rules. Who was there stays as it is, in flight if it is so; rounds of those who
+    /// are left out are not to be `finished`.
+    pub fn adopt(&mut self, nodes: impl IntoIterator<Item = Known>, rules: Rules, now_ms: u64) {
+        let latest_ms = now_ms.saturating_add(rules.interval_ms);
+        let mut before: Vec<Option<Slot>> = self.slots.drain(..).map(Some).collect();
+        let slots = nodes.into_iter().map(|node| match node {
+            Known::State(state) => Slot::new(state, now_ms),
+            Known::Before(index) => {
+                let slot = before.get_mut(index).and_then(Option::take);
+                slot.map_or_else(|| Slot::new(State::Unproven, now_ms), |slot| slot.not_after(latest_ms))
+            }
+        });
+        self.slots = slots.collect();
+        let due = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((slot.due_ms?, index)));
+        self.due = due.map(Reverse).collect();
+        self.in_flight = self.slots.len() - self.due.len();
+        self.rules = rules;
     }
 
     /// A node whose round starts now, if one is due and a place is free. It is in flight until it is `finished` or
@@ -185,15 +210,26 @@ impl Schedule {
 }
 
 impl Slot {
-    fn new(now_ms: u64) -> Self {
+    fn new(state: State, now_ms: u64) -> Self {
         Self {
-            machine: Machine::new(now_ms),
+            machine: Machine::known(state, now_ms),
             bunched: true,
             due_ms: Some(now_ms),
             hurried_ms: None,
             again: false,
             kept_ms: None,
         }
+    }
+
+    /// Due by then at the latest: an interval that became shorter holds at once. Many nodes may come to the same moment
+    /// by it, and are spread again.
+    fn not_after(mut self, latest_ms: u64) -> Self {
+        if let Some(due_ms) = self.due_ms.as_mut().filter(|due_ms| **due_ms > latest_ms) {
+            *due_ms = latest_ms;
+            self.bunched = true;
+        }
+        self.kept_ms = self.kept_ms.filter(|kept_ms| *kept_ms <= latest_ms);
+        self
     }
 
     /// When the next round starts, after one that would be followed in `wait_ms` if nobody had hurried it.

@@ -10,24 +10,26 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
-use watchgate_config::NodeId;
 
 use super::resolve::{Name, Need, Resolve, look_up};
 use super::round::{Asker, Round, Verdict};
-use super::schedule::{Judged, Schedule};
+use super::schedule::{Judged, Known, Schedule};
 use super::tell;
 use crate::decide::health::{Rules, State};
+use crate::decide::member::Member;
 use crate::fleet::Node;
 use crate::fleet::experience::{Experience, Experiences, Met};
 use crate::sign::DayKeys;
 
-/// What the task is made from.
-pub(super) struct Parts<'a, R> {
-    pub(super) nodes: &'a [Arc<Node>],
+/// What a configuration says.
+pub(super) struct Charge {
+    pub(super) nodes: Vec<Arc<Node>>,
     pub(super) asker: Asker,
     pub(super) rules: Rules,
-    /// The region that keys are derived for.
-    pub(super) region: &'a str,
+}
+
+/// What the task is made from, beside a charge.
+pub(super) struct Parts<'a, R> {
     pub(super) resolver: R,
     /// Counts rounds that ended, and ejections.
     pub(super) rounds: &'a watch::Sender<u64>,
@@ -39,15 +41,14 @@ pub(super) struct Parts<'a, R> {
 pub(super) struct Task<'a, R> {
     asker: Arc<Asker>,
     schedule: Schedule,
-    region: &'a str,
     resolver: Arc<R>,
     watched: Vec<Watched>,
     /// Where a node stands in `watched`.
-    places: HashMap<NodeId, usize>,
+    places: HashMap<Member, usize>,
     rounds: JoinSet<Round>,
     /// Which node a running round is about.
     running: HashMap<Id, usize>,
-    look_ups: JoinSet<(usize, Result<Vec<SocketAddr>, String>)>,
+    look_ups: JoinSet<(Member, Result<Vec<SocketAddr>, String>)>,
     ended: &'a watch::Sender<u64>,
     experiences: &'a mut Experiences,
     /// The last round could not be asked: said once.
@@ -65,14 +66,14 @@ struct Watched {
 }
 
 impl<'a, R: Resolve> Task<'a, R> {
-    pub(super) fn new(parts: Parts<'a, R>) -> Self {
-        let now_ms = parts.asker.clock.now_ms();
+    pub(super) fn new(charge: Charge, parts: Parts<'a, R>) -> Self {
+        let now_ms = charge.asker.clock.now_ms();
+        let states = charge.nodes.iter().map(|node| node.live.state());
         Self {
-            schedule: Schedule::new(parts.nodes.len(), parts.rules, now_ms),
-            watched: parts.nodes.iter().map(|node| Watched::new(node, now_ms)).collect(),
-            places: parts.nodes.iter().map(|node| node.config.id.clone()).zip(0..).collect(),
-            asker: Arc::new(parts.asker),
-            region: parts.region,
+            schedule: Schedule::new(states, charge.rules, now_ms),
+            watched: charge.nodes.iter().map(|node| Watched::new(node, now_ms)).collect(),
+            places: places(&charge.nodes),
+            asker: Arc::new(charge.asker),
             resolver: Arc::new(parts.resolver),
             rounds: JoinSet::new(),
             running: HashMap::new(),
@@ -83,8 +84,14 @@ impl<'a, R: Resolve> Task<'a, R> {
         }
     }
 
-    /// Runs until `shutdown` is true or its sender is gone; what is in flight then is dropped.
-    pub(super) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+    /// Runs until `shutdown` is true or its sender is gone; what is in flight then is dropped. When `changed` ticks there
+    /// is another charge.
+    pub(super) async fn run(
+        mut self,
+        mut shutdown: watch::Receiver<bool>,
+        mut changed: watch::Receiver<()>,
+        charge: impl Fn() -> Charge,
+    ) {
         loop {
             let now_ms = self.asker.clock.now_ms();
             while let Some(index) = self.schedule.start(now_ms) {
@@ -94,18 +101,44 @@ impl<'a, R: Resolve> Task<'a, R> {
             tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|stop| *stop) => return,
+                Ok(()) = changed.changed() => self.adopt(charge()),
                 Some(round) = self.rounds.join_next_with_id() => self.end(round),
                 Some(look_up) = self.look_ups.join_next() => self.resolved(look_up),
-                Some(experience) = self.experiences.recv() => self.heard(&experience),
+                Some(experience) = self.experiences.recv() => self.heard(experience),
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
             }
         }
     }
 
+    /// Other nodes from now on; those that stay keep all that is known of them.
+    fn adopt(&mut self, charge: Charge) {
+        let now_ms = self.asker.clock.now_ms();
+        let mut before: Vec<_> = self.watched.drain(..).map(Some).collect();
+        let old = |node: &Arc<Node>| self.places.get(&node.live.member).copied();
+        let (mut known, mut moved) = (Vec::new(), HashMap::new());
+        for (index, node) in charge.nodes.iter().enumerate() {
+            let stays = old(node).and_then(|old| Some((old, before.get_mut(old)?.take()?)));
+            let (is_known, watched) = match stays {
+                Some((old, watched)) => {
+                    moved.insert(old, index);
+                    (Known::Before(old), Watched { node: Arc::clone(node), ..watched })
+                }
+                None => (Known::State(node.live.state()), Watched::new(node, now_ms)),
+            };
+            known.push(is_known);
+            self.watched.push(watched);
+        }
+        self.schedule.adopt(known, charge.rules, now_ms);
+        let running = self.running.drain().filter_map(|(id, old)| Some((id, *moved.get(&old)?)));
+        self.running = running.collect();
+        self.places = places(&charge.nodes);
+        self.asker = Arc::new(charge.asker);
+    }
+
     fn start(&mut self, index: usize, now_ms: u64) {
         let resolved = self.look_up_if_due(index, now_ms);
         let watched = &self.watched[index];
-        refresh_keys(&watched.node, self.asker.clock.unix_ms() / 1000, self.region);
+        refresh_keys(&watched.node, self.asker.clock.unix_ms() / 1000);
         let (asker, node, turn) = (Arc::clone(&self.asker), Arc::clone(&watched.node), watched.turn);
         let handle = self.rounds.spawn(async move { asker.round(&node, turn, resolved).await });
         self.running.insert(handle.id(), index);
@@ -121,17 +154,20 @@ impl<'a, R: Resolve> Task<'a, R> {
             let (resolver, node) = (Arc::clone(&self.resolver), Arc::clone(&watched.node));
             self.look_ups.spawn(async move {
                 let endpoint = &node.config.endpoint;
-                (index, look_up(&*resolver, endpoint.bare_host(), endpoint.port()).await)
+                let found = look_up(&*resolver, endpoint.bare_host(), endpoint.port()).await;
+                (node.live.member, found)
             });
         }
         wait
     }
 
-    fn resolved(&mut self, look_up: Result<(usize, Result<Vec<SocketAddr>, String>), JoinError>) {
-        let Ok((index, found)) = look_up else {
+    fn resolved(&mut self, look_up: Result<(Member, Result<Vec<SocketAddr>, String>), JoinError>) {
+        let Ok((member, found)) = look_up else {
             tracing::error!("a name's look-up ended by a fault in the gate; please report it");
             return;
         };
+        // A reload may have taken the node away.
+        let Some(&index) = self.places.get(&member) else { return };
         let watched = &mut self.watched[index];
         let Some(name) = &mut watched.name else { return };
         let live = &watched.node.live;
@@ -154,7 +190,7 @@ impl<'a, R: Resolve> Task<'a, R> {
             tracing::error!("a round of probes ended by a fault in the gate; please report it");
             (error.id(), Round::unasked("a fault in the gate".to_owned()))
         });
-        // Every round was put there when it started.
+        // Every round was put there when it started, and a reload takes out those of nodes that left.
         let Some(index) = self.running.remove(&id) else { return };
         let now_ms = self.asker.clock.now_ms();
         let watched = &mut self.watched[index];
@@ -180,7 +216,7 @@ impl<'a, R: Resolve> Task<'a, R> {
         self.ended.send_modify(|count| *count += 1);
     }
 
-    fn heard(&mut self, experience: &Experience) {
+    fn heard(&mut self, experience: Experience) {
         // A reload may have taken the node away.
         let Some(&index) = self.places.get(&experience.node) else { return };
         let Met::Trouble(trouble) = experience.met else { return self.schedule.served(index) };
@@ -232,10 +268,14 @@ impl Watched {
     }
 }
 
+fn places(nodes: &[Arc<Node>]) -> HashMap<Member, usize> {
+    nodes.iter().map(|node| node.live.member).zip(0..).collect()
+}
+
 /// Costs some 10 µs once a day and node, before the round that needs it.
-fn refresh_keys(node: &Node, unix_s: u64, region: &str) {
-    if node.live.keys.load().stale(unix_s) {
-        node.live.keys.store(Arc::new(DayKeys::derive(node.config.secret_key.expose(), unix_s, region)));
+fn refresh_keys(node: &Node, unix_s: u64) {
+    if node.keys.load().stale(unix_s) {
+        node.keys.store(Arc::new(DayKeys::derive(node.config.secret_key.expose(), unix_s, &node.region)));
     }
 }
 

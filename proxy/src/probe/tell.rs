@@ -71,7 +71,7 @@ pub(super) fn round(
     }));
     load(node, round, told, times.now_ms);
     skew(node, round, told);
-    metrics(node, round);
+    metrics(node, round, times);
 }
 
 /// Publishes that viewers' failures took a node out; `trouble` was the last of them.
@@ -173,8 +173,10 @@ fn is_skewed(before: bool, skew_s: i64) -> bool {
     skew_s.unsigned_abs() > if before { SKEW_WELL_S } else { SKEW_WARN_S }
 }
 
-fn metrics(node: &Node, round: &Round) {
+fn metrics(node: &Node, round: &Round, times: Times) {
     let metrics = &node.metrics;
+    let age_s = (times.unix_ms / 1000).saturating_sub(node.credentials_unix_s);
+    metrics.credentials_age.set(i64::try_from(age_s).unwrap_or(i64::MAX));
     metrics.show_state(node.live.state(), node.live.is_draining());
     round.failed.iter().for_each(|reason| metrics.count_failure(*reason));
     if let Some(took) = round.health {

@@ -15,7 +15,7 @@ use prometheus::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use watchgate::access_log::AccessLog;
-use watchgate::config::{Source, parse};
+use watchgate::config::{Config, Source, parse};
 use watchgate::front::{FrontDoor, bind};
 use watchgate::gate::Gate;
 use watchgate::gate::report::NodeReport;
@@ -134,10 +134,8 @@ impl Setup {
 
 impl TestGate {
     pub(crate) fn open(toml: &str, databases: Databases, access_log: Option<AccessLog>) -> Self {
-        let source = Source { text: toml, path: None, env: &BTreeMap::new() };
-        let config = parse(&source).unwrap_or_else(|faults| panic!("{toml}\n{faults}")).config;
         let registry = Registry::new();
-        let mut gate = Gate::new(config, databases, &registry).expect("a gate");
+        let mut gate = Gate::new(config(toml), databases, &registry).expect("a gate");
         if let Some(log) = access_log {
             gate = gate.with_access_log(log);
         }
@@ -180,6 +178,12 @@ impl TestGate {
         };
         family.map_or(0.0, |family| family.get_metric().iter().filter_map(of).sum())
     }
+}
+
+/// The text as a configuration.
+pub(crate) fn config(toml: &str) -> Config {
+    let source = Source { text: toml, path: None, env: &BTreeMap::new() };
+    parse(&source).unwrap_or_else(|faults| panic!("{toml}\n{faults}")).config
 }
 
 /// A bounded wait for a state; looks again whenever the runtime has nothing better to do for a moment.

@@ -17,6 +17,7 @@ mod minio;
 #[path = "../common/minio.rs"]
 mod minio_cluster;
 mod refusals;
+mod reload;
 mod replicate;
 mod support;
 mod two_gates;

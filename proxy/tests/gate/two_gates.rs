@@ -132,7 +132,7 @@ async fn events(gate: &TestGate) -> (String, watch::Sender<bool>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/api/v1/events", listener.local_addr().expect("an address"));
     let tokens = Tokens { admin: None, events: Some(&Secret::new(TOKEN)) };
-    let router = admin::router(gate.gate.clone(), gate.registry.clone(), tokens);
+    let router = admin::router(gate.gate.clone(), gate.registry.clone(), tokens, None);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(admin::serve(listener, router, stopped));
     (url, stop)

@@ -19,6 +19,7 @@ mod pace;
 mod pipelined;
 mod players;
 mod relay;
+mod reload;
 mod requests;
 mod resume;
 mod semantics;

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use watchgate::decide::member::Member;
 use watchgate::decide::presence::{Known, Standing};
 use watchgate::geoip::Databases;
 use watchgate::state::{Held, Snapshot, Unknown};
@@ -14,7 +15,7 @@ use crate::count::{Count, WARM_UP};
 /// Networks in the database.
 const NETWORKS: u32 = 4000;
 /// Nodes that hold each film.
-const NODES: usize = 5;
+const NODES: u32 = 5;
 /// Films and viewers; no more than are met before it is counted.
 const TURNS: usize = WARM_UP;
 
@@ -45,7 +46,7 @@ pub(super) fn presence(count: &mut Count) {
     let times = presence.times();
     count.each(|turn| {
         let holds = |known: &Known| {
-            (0..NODES).filter(|node| known.standing(*node, 1, times) == Standing::Holds).count()
+            (0..NODES).filter(|node| known.standing(Member(*node), 1, times) == Standing::Holds).count()
         };
         presence.look(&keys[turn % TURNS], 1, |known| known.map(holds)).0
     });

@@ -8,7 +8,7 @@ const PUT: &str = include_str!("../../decide/event/tests/put.json");
 async fn with_both(gate: &Arc<Gate>, registry: &Registry) -> Running {
     let (admin, events) = (Secret::new(TOKEN), Secret::new(EVENTS_TOKEN));
     let tokens = Tokens { admin: Some(&admin), events: Some(&events) };
-    start_router(router(Arc::clone(gate), registry.clone(), tokens)).await
+    start_router(router(Arc::clone(gate), registry.clone(), tokens, None)).await
 }
 
 async fn post(running: &Running, token: &str, body: &str) -> Got {

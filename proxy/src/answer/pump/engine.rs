@@ -73,13 +73,11 @@ impl Engine {
         &self,
         node: &Arc<Node>,
         key: &Arc<str>,
-        region: &Arc<str>,
         config: &config::Stream,
     ) -> Result<Version, Failure> {
         let order = Order {
             node: Arc::clone(node),
             key: Arc::clone(key),
-            region: Arc::clone(region),
             ask: Ask::Look,
             film: None,
             pin_version: false,

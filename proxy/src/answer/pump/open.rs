@@ -43,7 +43,6 @@ const INFORMATIONAL_MAX: usize = 8;
 pub(super) struct Order {
     pub(super) node: Arc<Node>,
     pub(super) key: Arc<str>,
-    pub(super) region: Arc<str>,
     pub(super) ask: Ask,
     /// The film that earlier answers had: nothing else will do.
     pub(super) film: Option<Arc<Identity>>,
@@ -248,11 +247,11 @@ fn request(order: &Order, unix_s: u64) -> Result<Box<RequestHeader>, Failure> {
 
 fn signed(order: &Order, ask: &HeaderRequest<'_>) -> SignedHeaders {
     let node = &order.node;
-    if let Some(day) = node.live.keys.load().at(ask.unix_s) {
+    if let Some(day) = node.keys.load().at(ask.unix_s) {
         return node.probe.sign_headers(day, ask);
     }
     // Only while the task that keeps the keys has not run yet after midnight.
-    let day = DayKey::derive(node.config.secret_key.expose(), ask.unix_s, &order.region);
+    let day = DayKey::derive(node.config.secret_key.expose(), ask.unix_s, &node.region);
     node.probe.sign_headers(&day, ask)
 }
 

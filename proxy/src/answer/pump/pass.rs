@@ -279,28 +279,32 @@ impl Pump<'_> {
     }
 
     /// Whether the node that serves the window has to be left.
-    fn judge(&self, window: &mut Window) -> Option<Failure> {
+    fn judge(&mut self, window: &mut Window) -> Option<Failure> {
         let config = self.show.config;
         let limits = Limits {
             stall_ms: millis(config.stall_timeout),
             min_bytes_per_s: config.min_rate.map_or(0, NonZeroU64::get),
         };
         let node = window.node();
-        let is_down = |node: usize| self.node(node).live.state() == State::Down;
+        let is_down = self.is_down(node);
         let has_other = || {
             let mut others = self.order_of(Among::Best);
-            if is_down(node) {
+            if is_down {
                 // While everything is down, the policy names nodes that are no better.
-                others.retain(|other| !is_down(*other));
+                others.retain(|other| !self.is_down(*other));
             }
             self.course.has_other(&others, node)
         };
-        window.patience.look(&limits, is_down(node), has_other)
+        window.patience.look(&limits, is_down, has_other)
+    }
+
+    fn is_down(&self, node: usize) -> bool {
+        self.node(node).live.state() == State::Down
     }
 
     /// Asks for the window after this one while the last bytes of this one are on their way, if the viewer is quick
     /// enough to notice the difference.
-    fn look_ahead(&self, flow: &mut Flow, window: &Window) {
+    fn look_ahead(&mut self, flow: &mut Flow, window: &Window) {
         let next = window.end();
         if flow.ahead.is_some() || next >= flow.end || !self.pace.is_ahead(window.left()) {
             return;

@@ -42,7 +42,7 @@ impl Window {
         }
     }
 
-    /// The node's place in the fleet.
+    /// The node's place in the film's cast.
     pub(super) fn node(&self) -> usize {
         self.index
     }
@@ -113,7 +113,7 @@ impl Ahead {
         Self { task: Some(task), _stream: node.live.stream_begins(), node, index, first }
     }
 
-    /// The node's place in the fleet.
+    /// The node's place in the film's cast.
     pub(super) fn node(&self) -> usize {
         self.index
     }

@@ -123,27 +123,6 @@ async fn a_bad_file_changes_nothing_and_is_read_once() {
     assert_eq!((key(&listed, A).as_deref(), counts(&listed)), (Some("repaired.mp4"), (1, 2)));
 }
 
-#[test]
-fn a_file_in_change_is_not_due() {
-    let stamp = |size| Stamp { written_ns: (0, 0), size, inode: (0, 0) };
-    let mut watcher = Watcher::new(stamp(1));
-    let mut check = |size: Option<u64>, due: Due| assert_eq!(watcher.sees(size.map(stamp)), due, "{size:?}");
-    check(Some(1), Due::Nothing);
-    check(Some(2), Due::Nothing);
-    check(Some(3), Due::Nothing);
-    check(Some(3), Due::Read);
-    check(Some(3), Due::Nothing);
-    check(Some(4), Due::Nothing);
-    check(Some(3), Due::Nothing);
-    check(Some(3), Due::Nothing);
-    check(None, Due::Gone);
-    check(None, Due::Nothing);
-    check(Some(3), Due::Nothing);
-    check(Some(3), Due::Nothing);
-    check(Some(5), Due::Nothing);
-    check(Some(5), Due::Read);
-}
-
 #[tokio::test]
 async fn following_ends_with_the_gate() {
     let case = Case::new("films.csv", &format!("uuid,key\n{A},old.mp4\n"));

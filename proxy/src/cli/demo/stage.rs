@@ -90,7 +90,7 @@ impl Stage {
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let router = admin::router(Arc::clone(&gate), registry, admin::Tokens::default());
+        let router = admin::router(Arc::clone(&gate), registry, admin::Tokens::default(), None);
         tasks.spawn(admin::serve(operators, router, stopped.clone()));
         tasks.spawn(Arc::clone(&gate).run(stopped.clone()));
         tasks.spawn(async move {

@@ -1,7 +1,7 @@
 use super::*;
 
 const TIMES: Times = Times { positive_ms: 60_000, negative_ms: 5_000 };
-const SOURCE: usize = 0;
+const SOURCE: Member = Member(0);
 
 fn version(etag: &str, modified_s: u64) -> Version {
     Version {
@@ -24,18 +24,18 @@ fn new() -> Version {
 }
 
 /// What was heard, node after node, a second apart, the first at 1 s.
-fn known(heard: &[(usize, Result<Version, Failure>)]) -> (Known, u64) {
+fn known(heard: &[(u32, Result<Version, Failure>)]) -> (Known, u64) {
     let mut known = Known::default();
     let mut now_ms = 0;
     for (node, heard) in heard {
         now_ms += 1000;
-        known.hear(*node, heard.clone(), now_ms, Some(SOURCE));
+        known.hear(Member(*node), heard.clone(), now_ms, Some(SOURCE));
     }
     (known, now_ms)
 }
 
 fn standings(known: &Known, now_ms: u64) -> Vec<Standing> {
-    (0..3).map(|node| known.standing(node, now_ms, TIMES)).collect()
+    (0..3).map(|node| known.standing(Member(node), now_ms, TIMES)).collect()
 }
 
 use Standing::{Holds, Unknown};
@@ -46,7 +46,7 @@ fn lacks(dropped: Dropped) -> Standing {
 
 #[test]
 fn what_nodes_say_is_what_they_are_to_a_viewer() {
-    let check = |heard: &[(usize, Result<Version, Failure>)], expected: [Standing; 3]| {
+    let check = |heard: &[(u32, Result<Version, Failure>)], expected: [Standing; 3]| {
         let (known, now_ms) = known(heard);
         assert_eq!(standings(&known, now_ms), expected, "{heard:?}");
     };
@@ -67,7 +67,7 @@ fn what_nodes_say_is_what_they_are_to_a_viewer() {
 
 #[test]
 fn the_newest_version_counts() {
-    let check = |heard: &[(usize, Result<Version, Failure>)], expected: [Standing; 3]| {
+    let check = |heard: &[(u32, Result<Version, Failure>)], expected: [Standing; 3]| {
         let (known, now_ms) = known(heard);
         assert_eq!(standings(&known, now_ms), expected, "{heard:?}");
         let mut reversed = heard.to_vec();
@@ -89,9 +89,9 @@ fn the_newest_version_counts() {
 
 #[test]
 fn who_was_behind_is_so_until_asked_again() {
-    let check = |heard: &[(usize, Result<Version, Failure>)], expected: [Option<Dropped>; 3]| {
+    let check = |heard: &[(u32, Result<Version, Failure>)], expected: [Option<Dropped>; 3]| {
         let (known, _) = known(heard);
-        assert_eq!([0, 1, 2].map(|node| known.was_behind(node)), expected, "{heard:?}");
+        assert_eq!([0, 1, 2].map(|node| known.was_behind(Member(node))), expected, "{heard:?}");
     };
     check(&[], [None; 3]);
     check(&[(0, Ok(new())), (1, Ok(new())), (2, Err(Failure::Absent))], [None; 3]);
@@ -107,7 +107,7 @@ fn who_was_behind_is_so_until_asked_again() {
 
 #[test]
 fn a_deletion_counts_against_what_was_deleted() {
-    let check = |heard: &[(usize, Result<Version, Failure>)], expected: [Standing; 3]| {
+    let check = |heard: &[(u32, Result<Version, Failure>)], expected: [Standing; 3]| {
         let (known, now_ms) = known(heard);
         assert_eq!(standings(&known, now_ms), expected, "{heard:?}");
     };
@@ -130,7 +130,7 @@ fn a_deletion_counts_against_what_was_deleted() {
 
 #[test]
 fn words_grow_old() {
-    let check = |heard: &[(usize, Result<Version, Failure>)], after_ms: u64, expected: [Standing; 3]| {
+    let check = |heard: &[(u32, Result<Version, Failure>)], after_ms: u64, expected: [Standing; 3]| {
         let (known, now_ms) = known(heard);
         assert_eq!(standings(&known, now_ms + after_ms), expected, "{heard:?} after {after_ms} ms");
     };
@@ -143,15 +143,14 @@ fn words_grow_old() {
     check(&[(0, Err(Failure::Busy))], 5_100, [Unknown; 3]);
     // A failure gives a word that is too old no longer life, and is itself one.
     let (mut known, _) = known(&[(0, Ok(old()))]);
-    known.hear(0, Err(Failure::Refused), 61_500, Some(SOURCE));
-    assert_eq!(known.standing(0, 61_500, TIMES), lacks(Dropped::Unanswered));
+    known.hear(SOURCE, Err(Failure::Refused), 61_500, Some(SOURCE));
+    assert_eq!(known.standing(SOURCE, 61_500, TIMES), lacks(Dropped::Unanswered));
 }
 
 #[test]
 fn what_is_watched_is_asked_again_in_time() {
-    let due_s = |heard: &[(usize, Result<Version, Failure>)]| {
-        known(heard).0.due_ms(TIMES).map(|due_ms| due_ms / 1000)
-    };
+    let due_s =
+        |heard: &[(u32, Result<Version, Failure>)]| known(heard).0.due_ms(TIMES).map(|due_ms| due_ms / 1000);
     assert_eq!(due_s(&[]), None);
     assert_eq!(due_s(&[(0, Err(Failure::Absent))]), None, "the next viewer asks");
     assert_eq!(due_s(&[(0, Ok(old()))]), Some(31));
@@ -162,23 +161,26 @@ fn what_is_watched_is_asked_again_in_time() {
         let mut heard = vec![(0, Ok(old()))];
         heard.extend((0..times).map(|_| (1, Err(Failure::Absent))));
         let (known, now_ms) = known(&heard);
-        known.word(1).unwrap().due_ms(TIMES) - now_ms
+        known.word(Member(1)).unwrap().due_ms(TIMES) - now_ms
     };
     let pauses: Vec<u64> = [1, 2, 3, 4, 5, 60].into_iter().map(deny).collect();
     assert_eq!(pauses, [5_000, 10_000, 20_000, 30_000, 30_000, 30_000]);
     let (known, now_ms) = known(&[(0, Ok(old())), (1, Err(Failure::Absent)), (2, Ok(old()))]);
     assert_eq!(known.due(now_ms, TIMES).count(), 0);
-    assert_eq!(known.due(now_ms + 4_000, TIMES).collect::<Vec<_>>(), [1]);
-    assert_eq!(known.due(now_ms + 60_000, TIMES).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(known.due(now_ms + 4_000, TIMES).collect::<Vec<_>>(), [Member(1)]);
+    assert_eq!(known.due(now_ms + 60_000, TIMES).collect::<Vec<_>>(), [0, 1, 2].map(Member));
 }
 
 #[test]
 fn who_has_to_give_up_is_told_what_was_said() {
-    let check =
-        |heard: &[(usize, Result<Version, Failure>)], after_ms: u64, expected: [Option<Failure>; 2]| {
-            let (known, now_ms) = known(heard);
-            assert_eq!([0, 1].map(|node| known.said(node, now_ms + after_ms, TIMES)), expected, "{heard:?}");
-        };
+    let check = |heard: &[(u32, Result<Version, Failure>)], after_ms: u64, expected: [Option<Failure>; 2]| {
+        let (known, now_ms) = known(heard);
+        assert_eq!(
+            [0, 1].map(|node| known.said(Member(node), now_ms + after_ms, TIMES)),
+            expected,
+            "{heard:?}"
+        );
+    };
     check(&[(0, Err(Failure::Absent))], 0, [Some(Failure::Absent), None]);
     check(&[(0, Err(Failure::Absent))], 6_000, [None, None]);
     check(&[(0, Err(Failure::Busy))], 0, [Some(Failure::Busy), None]);
@@ -193,19 +195,19 @@ fn who_has_to_give_up_is_told_what_was_said() {
     check(&[(0, Err(Failure::Deleted))], 6_000, [None, None]);
     // Nobody answers twice because somebody else takes long.
     let mut known = Known::default();
-    known.hear(0, Err(Failure::Absent), 1090, Some(SOURCE));
+    known.hear(SOURCE, Err(Failure::Absent), 1090, Some(SOURCE));
     let hasty = Times { negative_ms: 0, ..TIMES };
-    assert_eq!(known.said(0, 1080, hasty), Some(Failure::Absent), "heard since the viewer came");
+    assert_eq!(known.said(SOURCE, 1080, hasty), Some(Failure::Absent), "heard since the viewer came");
 }
 
 #[test]
 fn one_version_is_kept_once() {
     let (known, _) = known(&[(0, Ok(old())), (1, Ok(old())), (2, Ok(new()))]);
-    assert!(Arc::ptr_eq(known.version(0).unwrap(), known.version(1).unwrap()));
+    assert!(Arc::ptr_eq(known.version(SOURCE).unwrap(), known.version(Member(1)).unwrap()));
     assert_eq!(known.newest().map(|newest| &**newest), Some(&new()));
-    assert!(known.has_heard(2, &new().film, 3_000, TIMES));
-    assert!(!known.has_heard(2, &new().film, 30_000, TIMES), "it is time to hear it again");
-    assert!(!known.has_heard(0, &new().film, 3_000, TIMES));
+    assert!(known.has_heard(Member(2), &new().film, 3_000, TIMES));
+    assert!(!known.has_heard(Member(2), &new().film, 30_000, TIMES), "it is time to hear it again");
+    assert!(!known.has_heard(SOURCE, &new().film, 3_000, TIMES));
 }
 
 mod steps {
@@ -289,4 +291,29 @@ mod steps {
         assert_eq!(Scene { order: near, asking: &[5], ..scene(source_unknown) }.next(), Next::Wait);
         assert_eq!(next(&[], Breadth::One, |_| Unknown, |_| false, None), Next::GiveUp);
     }
+}
+
+#[test]
+fn who_leaves_takes_its_words_along() {
+    let gone = |members: &'static [u32]| move |node: Member| members.contains(&node.0);
+    let said = [(0, Ok(old())), (1, Ok(new())), (2, Ok(old()))];
+    let stale = lacks(Dropped::StaleVersion);
+    let (mut known, now_ms) = known(&said);
+    assert_eq!(standings(&known, now_ms), [stale, Holds, stale]);
+    assert!(!known.forget(gone(&[7]), Some(SOURCE)), "it never spoke");
+    assert!(known.forget(gone(&[1, 7]), Some(SOURCE)));
+    assert_eq!(standings(&known, now_ms), [Holds, Unknown, Holds], "theirs is the newest now");
+    assert_eq!(known.newest().map(|newest| &**newest), Some(&old()));
+    assert!(known.forget(gone(&[0, 2]), None));
+    assert!(!known.is_held() && known.words().is_empty() && known.due_ms(TIMES).is_none());
+}
+
+/// A deletion that only the one who left knew of is forgotten with it.
+#[test]
+fn a_deletion_leaves_with_whoever_knew_of_it() {
+    let said = [(0, Ok(old())), (0, Err(Failure::Deleted)), (1, Ok(old()))];
+    let (mut known, now_ms) = known(&said);
+    assert_eq!(known.standing(Member(1), now_ms, TIMES), lacks(Dropped::Deleted));
+    assert!(known.forget(|node| node == SOURCE, None));
+    assert_eq!(known.standing(Member(1), now_ms, TIMES), Holds);
 }

@@ -5,16 +5,15 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use super::*;
 use crate::decide::health::State;
+use crate::decide::member::Member;
 use crate::fleet::Live;
 use crate::fleet::metrics::{LiveMetrics, NodeFamilies};
-use crate::sign::DayKeys;
 
 /// A node that is up, and what it tells.
 fn live() -> (Arc<Live>, Experiences, LiveMetrics) {
     let metrics = NodeFamilies::register(&Registry::new()).unwrap().live(&"ams".parse().unwrap());
-    let keys = DayKeys::derive("a-secret-of-the-tests", 1_000_000_000, "us-east-1");
     let (reporter, experiences) = channel();
-    let live = Live::new("ams".parse().unwrap(), keys, 0, reporter, metrics.clone());
+    let live = Live::new(Member(7), 0, reporter, metrics.clone());
     live.set_state(State::Up, None);
     (Arc::new(live), experiences, metrics)
 }
@@ -22,7 +21,7 @@ fn live() -> (Arc<Live>, Experiences, LiveMetrics) {
 /// What was told since, in words: `+` is a success.
 fn told(experiences: &mut Experiences) -> String {
     let words = std::iter::from_fn(|| experiences.try_recv().ok()).map(|experience| {
-        assert_eq!(experience.node.as_str(), "ams");
+        assert_eq!(experience.node, Member(7));
         match experience.met {
             Met::Trouble(trouble) => trouble.as_str(),
             Met::Success => "+",

@@ -245,7 +245,7 @@ fn nothing_secret_is_shown() {
         headers: &[],
         unix_s: Clock::start().unix_ms() / 1000,
     };
-    let keys = fixture.node.live.keys.load();
+    let keys = fixture.node.keys.load();
     let signed = fixture.node.probe.sign_headers(keys.at(ask.unix_s).unwrap(), &ask);
     let request = as_request(&signed, Profile::Minio).body(()).unwrap();
     assert!(!format!("{request:?}").contains("Signature"), "{request:?}");

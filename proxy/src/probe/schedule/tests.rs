@@ -13,6 +13,10 @@ const RULES: Rules = Rules {
 };
 const ROUND_MS: u64 = 3;
 
+fn unproven(count: usize) -> impl Iterator<Item = State> {
+    std::iter::repeat_n(State::Unproven, count)
+}
+
 /// No node is drained.
 fn nobody(_: usize) -> bool {
     false
@@ -35,7 +39,7 @@ struct Simulation {
 impl Simulation {
     fn new(count: usize, rules: Rules) -> Self {
         Self {
-            schedule: Schedule::new(count, rules, 1),
+            schedule: Schedule::new(unproven(count), rules, 1),
             now_ms: 1,
             frozen: vec![(u64::MAX, u64::MAX); count],
             reports: BinaryHeap::new(),
@@ -199,7 +203,7 @@ fn a_returning_node_is_up_after_its_rise() {
 
 #[test]
 fn a_round_that_could_not_be_asked_changes_nothing() {
-    let mut schedule = Schedule::new(1, RULES, 1);
+    let mut schedule = Schedule::new(unproven(1), RULES, 1);
     let mut now_ms = 1;
     for _ in 0..10 {
         assert_eq!(schedule.start(now_ms), Some(0));
@@ -213,7 +217,7 @@ fn a_round_that_could_not_be_asked_changes_nothing() {
 
 #[test]
 fn an_empty_fleet_waits_for_nothing() {
-    let mut schedule = Schedule::new(0, RULES, 1);
+    let mut schedule = Schedule::new(unproven(0), RULES, 1);
     assert_eq!((schedule.start(1), schedule.wait_ms(1)), (None, None));
 }
 
@@ -237,7 +241,7 @@ fn a_failure_hurries_the_next_round() {
 
 #[test]
 fn a_failure_while_a_round_is_in_flight_asks_for_another() {
-    let mut schedule = Schedule::new(1, RULES, 1);
+    let mut schedule = Schedule::new(unproven(1), RULES, 1);
     let mut round = |now_ms: u64, fails: bool| {
         assert_eq!(schedule.start(now_ms), Some(0));
         if fails {
@@ -259,7 +263,7 @@ fn a_failure_while_a_round_is_in_flight_asks_for_another() {
 
 #[test]
 fn a_busy_answer_hurries_nothing() {
-    let mut schedule = Schedule::new(1, RULES, 1);
+    let mut schedule = Schedule::new(unproven(1), RULES, 1);
     for now_ms in [1, 2] {
         schedule.start(now_ms);
         schedule.finished(0, now_ms, Ok(()), nobody);
@@ -361,7 +365,7 @@ fn an_ejected_node_is_taken_back_early_when_no_other_is_left() {
 #[test]
 fn a_drained_node_is_not_ejected_and_is_no_other() {
     let judged = |draining: usize| {
-        let mut schedule = Schedule::new(2, RULES, 1);
+        let mut schedule = Schedule::new(unproven(2), RULES, 1);
         for now_ms in [1, 2] {
             while let Some(index) = schedule.start(now_ms) {
                 schedule.finished(index, now_ms, Ok(()), nobody);
@@ -390,5 +394,63 @@ proptest! {
         let fleet = fleet.run_until(40_000);
         let down_ms = fleet.first(1, State::Down).expect("down");
         prop_assert!(down_ms <= from_ms + down_within_ms(&RULES), "{} after {}", down_ms, from_ms);
+    }
+}
+
+#[test]
+fn who_stays_keeps_its_state_and_its_turn() {
+    let mut schedule = Schedule::new(unproven(3), RULES, 1);
+    for index in 0..3 {
+        assert_eq!(schedule.start(1), Some(index));
+    }
+    // The first two are up, the third is in flight.
+    for index in [0, 1] {
+        schedule.finished(index, 2, Ok(()), nobody);
+        assert_eq!(schedule.start(2), Some(index), "rise, without a wait");
+        schedule.finished(index, 3, Ok(()), nobody);
+        assert_eq!(schedule.machine(index).state(), State::Up);
+    }
+    let due_ms = schedule.wait_ms(3).map(|wait_ms| 3 + wait_ms);
+    // The first leaves, one comes, and all have other places.
+    let nodes = [Known::Before(2), Known::State(State::Unproven), Known::Before(1)];
+    schedule.adopt(nodes, RULES, 4);
+    let states = [0, 1, 2].map(|index| schedule.machine(index).state());
+    assert_eq!(states, [State::Unproven, State::Unproven, State::Up]);
+    assert_eq!(schedule.start(4), Some(1), "the new one, at once");
+    assert_eq!(schedule.start(4), None, "the one in flight is not asked twice");
+    schedule.finished(0, 5, Ok(()), nobody);
+    schedule.finished(1, 5, Ok(()), nobody);
+    assert_eq!(schedule.start(5), Some(0));
+    assert!(due_ms.is_some_and(|due_ms| due_ms > 5), "{due_ms:?}");
+}
+
+#[test]
+fn a_shorter_interval_holds_at_once() {
+    let slow = Rules { interval_ms: 3_600_000, ..RULES };
+    let mut schedule = Schedule::new([State::Up; 4], slow, 1);
+    for index in 0..4 {
+        assert_eq!(schedule.start(1), Some(index));
+        schedule.finished(index, 1, Ok(()), nobody);
+    }
+    schedule.adopt((0..4).map(Known::Before), RULES, 10);
+    let started: Vec<usize> = std::iter::from_fn(|| schedule.start(10 + RULES.interval_ms)).collect();
+    assert_eq!(started.len(), 4);
+    // And they do not stay together.
+    for index in started {
+        schedule.finished(index, 10 + RULES.interval_ms, Ok(()), nobody);
+    }
+    let next = |schedule: &mut Schedule, at_ms: u64| std::iter::from_fn(|| schedule.start(at_ms)).count();
+    assert!(next(&mut schedule, 10 + 2 * RULES.interval_ms - 1) > 0, "spread over the interval");
+}
+
+#[test]
+fn a_node_that_was_found_down_has_to_rise() {
+    let mut schedule = Schedule::new([State::Down], RULES, 1);
+    let mut now_ms = 1;
+    for good in 1..=RULES.rise {
+        assert_eq!(schedule.start(now_ms), Some(0));
+        let transition = schedule.finished(0, now_ms, Ok(()), nobody);
+        assert_eq!(transition.is_some(), good == RULES.rise, "after {good}");
+        now_ms += RULES.interval_ms;
     }
 }

@@ -69,16 +69,11 @@ impl Running {
         let asker = fixture::asker(Duration::from_millis(rules.timeout_ms), None, None);
         let mut experiences = fixture.experiences.take().expect("one task");
         let task = tokio::spawn(async move {
-            let parts = Parts {
-                nodes: &nodes,
-                asker,
-                rules,
-                region: REGION,
-                resolver: book,
-                rounds: &sender,
-                experiences: &mut experiences,
-            };
-            Task::new(parts).run(stop).await;
+            let parts = Parts { resolver: book, rounds: &sender, experiences: &mut experiences };
+            let charge = Charge { nodes, asker, rules };
+            let (_same, never) = watch::channel(());
+            let no_other = || unreachable!("nothing is reloaded");
+            Task::new(charge, parts).run(stop, never, no_other).await;
         });
         Self { fixture, rounds, shutdown, task }
     }
@@ -260,11 +255,11 @@ async fn yesterdays_keys_are_replaced_before_they_are_used() {
     let store = store().await;
     let fixture = of(&store);
     let old = DayKeys::derive(fixture::SECRET_KEY, 1_000_000_000, REGION);
-    fixture.node.live.keys.store(Arc::new(old));
+    fixture.node.keys.store(Arc::new(old));
     let mut running = Running::start(fixture, SLOW, Book::default());
     running.until_state(State::Up).await;
     let unix_s = running.report().last_probe_at_ms.unwrap() / 1000;
-    assert!(!running.fixture.node.live.keys.load().stale(unix_s));
+    assert!(!running.fixture.node.keys.load().stale(unix_s));
 }
 
 #[tokio::test]

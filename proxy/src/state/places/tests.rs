@@ -1,13 +1,13 @@
 //! Which statement about a viewer's place wins.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use maxminddb_writer::paths::IpAddrWithMask;
 use maxminddb_writer::{Database, metadata};
 use serde_json::json;
 
 use super::*;
-use crate::fleet::metrics::NodeFamilies;
+use crate::fleet::Makings;
 use crate::state::Snapshot;
 
 /// 192.0.2.0/24 is a town in the Netherlands, 198.51.100.0/24 only the country, 203.0.113.0/24 is 0°/0°.
@@ -46,9 +46,8 @@ fn of(geoip: &str, nodes: &[(&str, f64, f64)]) -> Snapshot {
     let source = config::Source { text: &text, path: None, env: &BTreeMap::new() };
     let config = config::parse(&source).unwrap_or_else(|faults| panic!("{faults}")).config;
     let databases = Databases::from_bytes(vec![("city".to_owned(), city())]).expect("a database");
-    let families = NodeFamilies::register(&prometheus::Registry::new()).expect("metrics");
-    let reporter = crate::fleet::experience::channel().0;
-    Snapshot::new(config, databases, &families, &HashMap::new(), &reporter, 0)
+    let makings = Makings::new(&prometheus::Registry::new()).expect("metrics").0;
+    Snapshot::new(config, databases, None, &makings, 0)
 }
 
 /// `latitude from nearest`, and the nodes named by rules.

@@ -60,7 +60,7 @@ async fn what_the_source_tells_reaches_viewers_within_a_second() {
     let fleet = Fleet::start_with(&tools, &env).await;
     let gate = fleet.gate("redirect", LONG).await;
     let tokens = Tokens { admin: None, events: Some(&Secret::new(TOKEN)) };
-    let router = admin::router(Arc::clone(&gate.gate), gate.registry.clone(), tokens);
+    let router = admin::router(Arc::clone(&gate.gate), gate.registry.clone(), tokens, None);
     let (_running, shutdown) = watch::channel(false);
     let serving = tokio::spawn(admin::serve(listener, router, shutdown));
     let arn = "arn:minio:sqs::GATE:webhook";
