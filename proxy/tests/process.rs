@@ -339,7 +339,10 @@ fn sighup_reads_the_configuration_again_and_a_bad_one_changes_nothing() {
     process.signal("HUP");
     let said = process.says(NOT_TAKEN)["message"].as_str().unwrap().to_owned();
     // All faults at once, with their lines, as `check` tells them.
-    assert!(said.contains("2 faults") && said.contains("interval") && said.contains("nodes: unknown key"), "{said}");
+    assert!(
+        said.contains("2 faults") && said.contains("interval") && said.contains("nodes: unknown key"),
+        "{said}"
+    );
     assert!(!said.contains("not-so-secret"), "{said}");
     assert!(read(operators, "/api/v1/nodes/lon").contains("\"id\":\"lon\""), "as before");
     let metrics = read(operators, "/metrics");

@@ -32,7 +32,7 @@ const FILMS: u64 = 2000;
 const PAIRS: u64 = 20_000;
 const PAIRS_QUICK: u64 = 10_000;
 /// The first viewer of a film waits for what nodes say, so that many ask at once.
-const ASKING_CONNECTIONS: usize = 512;
+const ASKING_CONNECTIONS: usize = 64;
 
 const TEXT: &str = "\
 The same gate before 5 and before 1,000 nodes. A thousand nodes are probed a thousand times a second (two probes every 2 s

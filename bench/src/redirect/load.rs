@@ -241,6 +241,9 @@ async fn viewer(
     Ok(())
 }
 
+/// How every answer has to begin.
+const REDIRECT: &[u8] = b"HTTP/1.1 302 ";
+
 /// A kept-alive connection to a server whose redirects all have content of the same length, mostly none.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -272,7 +275,7 @@ impl Connection {
                 return Err("closed a connection".to_owned());
             }
         }
-        if !self.answer.starts_with(b"HTTP/1.1 302 ") {
+        if !self.answer.starts_with(REDIRECT) {
             return Err(format!("answered otherwise: {}", text(&self.answer)));
         }
         Ok(&self.answer)
@@ -280,7 +283,9 @@ impl Connection {
 
     /// Whether the answer is all there. The next request is not sent yet, so that nothing follows.
     fn whole(&mut self) -> Result<bool, String> {
-        if let Some(content) = self.content {
+        // Whatever else is answered has content of another length.
+        let is_other = self.answer.len() >= REDIRECT.len() && !self.answer.starts_with(REDIRECT);
+        if let Some(content) = self.content.filter(|_| !is_other) {
             let head = self.answer.len().checked_sub(content);
             return Ok(head.is_some_and(|head| self.answer[..head].ends_with(b"\r\n\r\n")));
         }
@@ -289,7 +294,9 @@ impl Connection {
         };
         let length = field(&text(&self.answer[..head]), "content-length").and_then(|it| it.parse().ok());
         let length = length.ok_or_else(|| format!("tells no length: {}", text(&self.answer)))?;
-        self.content = Some(length);
+        if !is_other {
+            self.content = Some(length);
+        }
         Ok(self.answer.len() == head + 4 + length)
     }
 }
@@ -339,6 +346,9 @@ mod tests {
                 [b'G', b'E', b'T', b' ', b'/', b'e', ..] => {
                     b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"
                 }
+                [b'G', b'E', b'T', b' ', b'/', b'o', ..] => {
+                    b"HTTP/1.1 503 -\r\nContent-Length: 5\r\n\r\nsorry"
+                }
                 [b'G', b'E', b'T', b' ', b'/', b'u', ..] => b"HTTP/1.1 302 Found\r\n\r\n",
                 _ => b"HTTP/1.1 404 -\r\nContent-Length: 0\r\n\r\n",
             };
@@ -360,6 +370,10 @@ mod tests {
         check("empty", Ok(41)).await;
         check("unknown length", Err("no length")).await;
         check("404", Err("otherwise")).await;
+        let mut connection = Connection::open(address).await.unwrap();
+        connection.ask(b"GET /empty HTTP/1.1\r\n\r\n").await.unwrap();
+        let why = connection.ask(b"GET /of another length HTTP/1.1\r\n\r\n").await.unwrap_err();
+        assert!(why.contains("503") && why.ends_with("sorry"), "{why}");
     }
 
     #[tokio::test]

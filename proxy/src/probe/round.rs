@@ -27,6 +27,8 @@ use crate::decide::health::{
 use crate::fleet::{AGENT, HONEST, Node};
 use crate::sign::{HeaderRequest, Method, Resource, SignedHeaders};
 
+/// Who comes to a deadline so much later has no processor: what ran out is the time of this machine, not the node's.
+const LATE: Duration = Duration::from_millis(100);
 /// What an error code may look like before it goes into a log.
 const CODE_MAX: usize = 64;
 
@@ -54,6 +56,8 @@ pub(super) struct Round {
     pub(super) health: Option<Duration>,
     /// The signed probe's answer, if there was one.
     pub(super) signed: Option<Heard>,
+    /// It ran out of time, and this machine noticed so late that the node may have answered in time.
+    pub(super) is_late: bool,
 }
 
 /// The round as one word.
@@ -112,7 +116,7 @@ impl Round {
             Ok(()) if ours => Verdict::Unasked,
             Ok(()) => Verdict::Good,
         };
-        Self { verdict, failed, cause: causes.join("; "), health: None, signed: None }
+        Self { verdict, failed, cause: causes.join("; "), health: None, signed: None, is_late: false }
     }
 }
 
@@ -134,7 +138,9 @@ impl Asker {
             tokio::join!(self.health(node, address, deadline), self.signed(node, address, deadline));
         let (health_took, health) = health;
         let (heard, signed) = signed;
-        Round { health: health_took, signed: heard, ..Round::of([health, signed]) }
+        let round = Round::of([health, signed]);
+        let is_late = round.verdict == Verdict::Bad(Reason::Timeout) && deadline.elapsed() > LATE;
+        Round { health: health_took, signed: heard, is_late, ..round }
     }
 
     async fn health(

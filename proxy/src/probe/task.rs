@@ -21,6 +21,10 @@ use crate::fleet::Node;
 use crate::fleet::experience::{Experience, Experiences, Met};
 use crate::sign::DayKeys;
 
+/// A machine without time for its probes blames no node for so many rounds in a row. Then it has to: a node that is dead
+/// must not be taken for well for as long as the machine is busy.
+const LATE_MAX: u32 = 3;
+
 /// What a configuration says.
 pub(super) struct Charge {
     pub(super) nodes: Vec<Arc<Node>>,
@@ -62,6 +66,8 @@ struct Watched {
     /// Picks among the addresses; moves on when one does not answer.
     turn: usize,
     reached: bool,
+    /// Rounds in a row that were not counted because this machine was late.
+    late: u32,
     told: tell::Told,
 }
 
@@ -198,6 +204,9 @@ impl<'a, R: Resolve> Task<'a, R> {
         if !watched.reached {
             watched.turn = watched.turn.wrapping_add(1);
         }
+        if is_excused(&mut watched.late, round.is_late) {
+            return self.unasked(index, now_ms, &round);
+        }
         let verdict = match round.verdict {
             Verdict::Good => Ok(()),
             Verdict::Bad(reason) => Err(reason),
@@ -239,7 +248,7 @@ impl<'a, R: Resolve> Task<'a, R> {
         if !std::mem::replace(&mut self.starved, true) {
             tracing::error!(
                 cause = round.cause,
-                "this machine cannot probe its nodes; their last states stay"
+                "this machine cannot probe its nodes, or has no time for it; their last states stay"
             );
         }
         self.schedule.unasked(index, now_ms);
@@ -263,9 +272,16 @@ impl Watched {
             name: literal.is_none().then(Name::new),
             turn: 0,
             reached: true,
+            late: 0,
             told: tell::Told::new(now_ms),
         }
     }
+}
+
+/// Whether a round does not count; `late`: how many in a row did not before it.
+fn is_excused(late: &mut u32, is_late: bool) -> bool {
+    *late = if is_late { late.saturating_add(1) } else { 0 };
+    (1..=LATE_MAX).contains(late)
 }
 
 fn places(nodes: &[Arc<Node>]) -> HashMap<Member, usize> {

@@ -202,7 +202,14 @@ mod tests {
     }
 
     fn silence() -> Round {
-        Round { verdict: Verdict::Good, failed: vec![], cause: String::new(), health: None, signed: None }
+        Round {
+            verdict: Verdict::Good,
+            failed: vec![],
+            cause: String::new(),
+            health: None,
+            signed: None,
+            is_late: false,
+        }
     }
 
     #[test]

@@ -250,3 +250,20 @@ fn nothing_secret_is_shown() {
     let request = as_request(&signed, Profile::Minio).body(()).unwrap();
     assert!(!format!("{request:?}").contains("Signature"), "{request:?}");
 }
+
+/// The thread is held up for as long as another's work would hold it up; the node may have answered meanwhile.
+#[tokio::test]
+async fn a_machine_without_time_says_so() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let fixture = Fixture::new(&format!("http://{address}"), "minio", "").at(address);
+    let asker = asker(Duration::from_millis(20), None, None);
+    let held_up = async {
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_millis(20) + 2 * LATE {
+            std::hint::spin_loop();
+        }
+    };
+    let (round, ()) = tokio::join!(asker.round(&fixture.node, 0, None), held_up);
+    assert_eq!((round.verdict, round.is_late), (bad(Reason::Timeout), true), "{round:?}");
+}

@@ -286,3 +286,11 @@ async fn load_follows_the_nodes_own_word() {
 }
 
 mod ejection;
+
+#[test]
+fn a_busy_machine_is_excused_for_a_while() {
+    let mut late = 0;
+    let rounds = [true, true, true, true, true, false, true];
+    let excused = rounds.map(|is_late| is_excused(&mut late, is_late));
+    assert_eq!(excused, [true, true, true, false, false, false, true]);
+}
