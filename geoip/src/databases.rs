@@ -15,6 +15,7 @@ use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use maxminddb::Reader;
@@ -23,10 +24,10 @@ use crate::{Place, unmap};
 pub use error::{DatabaseError, DatabaseFault};
 pub use key::{DATABASES_MAX, RecordKey};
 
-/// Files that answer together. Built once, then only read.
-#[derive(Default)]
+/// Files that answer together. Built once, then only read; a clone has the same memory.
+#[derive(Clone, Default)]
 pub struct Databases {
-    files: Vec<File>,
+    files: Vec<Arc<File>>,
     infos: Vec<DatabaseInfo>,
 }
 
@@ -111,7 +112,7 @@ impl Databases {
         for (name, bytes) in sources {
             match load(&name, bytes) {
                 Ok((file, info)) => {
-                    databases.files.push(file);
+                    databases.files.push(Arc::new(file));
                     databases.infos.push(info);
                 }
                 Err(fault) => errors.push(DatabaseError { name, fault }),

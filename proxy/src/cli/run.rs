@@ -28,7 +28,7 @@ use crate::gate::Gate;
 mod reload;
 mod standing;
 
-use reload::Reloader;
+use reload::{Geo, Reloader};
 use standing::Standing;
 
 /// Running requests get so long after SIGTERM.
@@ -48,11 +48,11 @@ pub(crate) fn run(setup: Setup) -> Result<Done, Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Before the reading: what changes after it is read again. Only the configuration itself has been read by now.
     let stamps = reload::stamps_now(&reload::paths(&setup));
-    let databases = setup.databases()?;
+    let geo = Geo::of(&setup, None)?;
     let registry = Registry::new();
     let standing = Standing::register(&registry).map_err(|error| other(&error))?;
-    standing.loaded(databases.info(), time::unix_now().as_secs());
-    let mut gate = Gate::new(config.clone(), databases, &registry)?;
+    standing.loaded(geo.databases().info(), time::unix_now().as_secs());
+    let mut gate = Gate::new(config.clone(), geo.databases().clone(), &registry)?;
     let log = access_log(config, &registry)?;
     if let Some(log) = &log {
         gate = gate.with_access_log(log.clone());
@@ -61,7 +61,7 @@ pub(crate) fn run(setup: Setup) -> Result<Done, Failure> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().thread_name("watchgate").build();
     let runtime = runtime.map_err(|error| Failure::Other(format!("cannot start the runtime: {error}")))?;
     let gate = Arc::new(gate);
-    let reloader = Arc::new(Reloader::new(Arc::clone(&gate), &setup, stamps, standing));
+    let reloader = Arc::new(Reloader::new(Arc::clone(&gate), &setup, stamps, geo, standing));
     let done = runtime.block_on(House { gate, registry, reloader }.live(config));
     // A task that is stuck must not hold up the end.
     runtime.shutdown_timeout(LAST_GRACE);

@@ -87,6 +87,9 @@ impl Gate {
         let proved = self.proved(&before, &next).await;
         let proofs = proved.inspect_err(|_| self.tidy_metrics(&next, &before))?;
         self.snapshot.store(Arc::clone(&next));
+        for proof in &proofs {
+            proof.holds(&self.clock);
+        }
         self.changed.send_replace(());
         self.forget(&before, &next).await;
         self.tidy_metrics(&before, &next);

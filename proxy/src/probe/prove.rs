@@ -16,7 +16,7 @@ use super::schedule::IN_FLIGHT_MAX;
 use super::tell::{self, Times, Told};
 use super::{Prober, rules};
 use crate::clock::Clock;
-use crate::decide::health::{Machine, Reason, Rules, State};
+use crate::decide::health::{Machine, Rules, State};
 use crate::fleet::Node;
 use crate::state::Snapshot;
 
@@ -30,15 +30,25 @@ pub struct Proof {
     pub node: Arc<Node>,
     /// [`State::Unproven`]: the time was too short for a verdict.
     pub state: State,
-    /// Why it is not up.
-    pub reason: Option<Reason>,
-    /// The same in words.
+    /// Why it is not up, in words.
     pub cause: String,
+    machine: Machine,
+}
+
+impl Proof {
+    /// The fleet of the proof is in place now: a node that does not answer as it is asked from now on is no longer up,
+    /// whatever it was before.
+    pub fn holds(&self, clock: &Clock) {
+        if self.state == State::Down && self.node.live.state() == State::Up {
+            let times = Times { now_ms: clock.now_ms(), unix_ms: clock.unix_ms() };
+            tell::disproved(&self.node, &self.machine, &self.cause, times);
+        }
+    }
 }
 
 impl Prober {
-    /// Asks these nodes of a fleet that is not in place yet. What is found is written down of those that nothing was known
-    /// of; nodes that are up by their present configuration stay so.
+    /// Asks these nodes of a fleet that is not in place yet. What is found is written down at once of those that nothing
+    /// was known of; of the others when it [`holds`](Proof::holds).
     pub async fn prove(
         &self,
         snapshot: &Snapshot,
@@ -98,7 +108,7 @@ async fn proof(asker: &Asker, node: Arc<Node>, rules: Rules, deadline: Instant) 
             break;
         }
     }
-    Proof { node, state: machine.state(), reason: machine.reason(), cause }
+    Proof { node, state: machine.state(), cause, machine }
 }
 
 /// Sees that the node has an address.

@@ -126,8 +126,14 @@ impl<'a, R: Resolve> Task<'a, R> {
             let stays = old(node).and_then(|old| Some((old, before.get_mut(old)?.take()?)));
             let (is_known, watched) = match stays {
                 Some((old, watched)) => {
-                    moved.insert(old, index);
-                    (Known::Before(old), Watched { node: Arc::clone(node), ..watched })
+                    let state = node.live.state();
+                    // Else somebody who asked it in another way has put it down.
+                    let is_as_before = self.schedule.machine(old).state() == state;
+                    let known = if is_as_before { Known::Before(old) } else { Known::State(state) };
+                    if is_as_before {
+                        moved.insert(old, index);
+                    }
+                    (known, Watched { node: Arc::clone(node), ..watched })
                 }
                 None => (Known::State(node.live.state()), Watched::new(node, now_ms)),
             };

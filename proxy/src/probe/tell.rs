@@ -82,7 +82,17 @@ pub(super) fn ejected(
     trouble: Trouble,
     times: Times,
 ) {
-    turn(node, machine, transition, trouble.as_str());
+    out(node, machine, transition, trouble.as_str(), times);
+}
+
+/// Publishes that a node which is up does not answer as it is to be asked from now on.
+pub(super) fn disproved(node: &Node, machine: &Machine, cause: &str, times: Times) {
+    let transition = Transition { from: State::Up, to: machine.state(), reason: machine.reason() };
+    out(node, machine, transition, cause, times);
+}
+
+fn out(node: &Node, machine: &Machine, transition: Transition, cause: &str, times: Times) {
+    turn(node, machine, transition, cause);
     let earlier = node.live.report.load();
     node.live.report.store(Arc::new(Report {
         state: machine.state(),

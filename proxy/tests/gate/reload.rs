@@ -220,7 +220,9 @@ async fn a_slip_that_would_end_the_service_changes_nothing() {
     let reloaded = reload(&gate, &with(&[slip(&ams, "gate-secret"), slip(&sin, "wrong")])).await;
     let unwell = reloaded.expect("somebody is left").unwell;
     assert_eq!(unwell.len(), 1, "{unwell:?}");
-    gate.until_state("sin", "down", Some("bad_signature")).await;
+    let sin_now = gate.gate.node("sin").expect("a node");
+    assert_eq!((sin_now.state.as_str(), sin_now.reason.as_deref()), ("down", Some("bad_signature")));
+    assert!(gate.watch(SINGAPORE).await.leads_to(&ams), "with the first request after it");
     crowd.went_well().await;
     assert!(gate.watch(SINGAPORE).await.leads_to(&ams));
 }

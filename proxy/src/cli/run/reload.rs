@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::signal::unix::Signal;
 use tokio::sync::{Mutex, watch};
 use tokio::time::MissedTickBehavior;
-use watchgate_geoip::{DatabaseInfo, Databases};
+use watchgate_geoip::Databases;
 
 use super::standing::Standing;
 use crate::admin::{NotReloaded, Reload};
@@ -40,6 +40,34 @@ pub(super) struct Reloader {
 struct Files {
     paths: Vec<PathBuf>,
     watcher: Watcher<Stamps>,
+    geo: Geo,
+}
+
+/// The databases in use. Each is large, and films that run keep those that they began with: what has not changed is not
+/// read again, and is in memory once.
+#[derive(Clone)]
+pub(super) struct Geo {
+    paths: Vec<PathBuf>,
+    stamps: Stamps,
+    databases: Databases,
+}
+
+impl Geo {
+    /// Reads what the configuration names, unless it is what `before` has.
+    pub(super) fn of(setup: &Setup, before: Option<&Self>) -> Result<Self, Failure> {
+        let paths = setup.config().geoip.databases.clone();
+        let stamps = stamps_now(&paths);
+        let same = before.filter(|before| before.paths == paths && before.stamps == stamps);
+        let databases = match same {
+            Some(before) => before.databases.clone(),
+            None => setup.databases()?,
+        };
+        Ok(Self { paths, stamps, databases })
+    }
+
+    pub(super) fn databases(&self) -> &Databases {
+        &self.databases
+    }
 }
 
 /// Of every file, in the order of the paths; `None`: it is not there.
@@ -48,13 +76,13 @@ type Stamps = Vec<Option<Stamp>>;
 /// What was read.
 struct Read {
     setup: Setup,
-    databases: Databases,
+    geo: Geo,
 }
 
 impl Reloader {
     /// For a gate that was made from this setup. `stamps`: of [`paths`], before they were read.
-    pub(super) fn new(gate: Arc<Gate>, setup: &Setup, stamps: Stamps, standing: Standing) -> Self {
-        let files = Files { paths: paths(setup), watcher: Watcher::new(stamps) };
+    pub(super) fn new(gate: Arc<Gate>, setup: &Setup, stamps: Stamps, geo: Geo, standing: Standing) -> Self {
+        let files = Files { paths: paths(setup), watcher: Watcher::new(stamps), geo };
         Self { gate, path: setup.path.clone(), standing, files: Mutex::new(files) }
     }
 
@@ -86,8 +114,8 @@ impl Reloader {
     async fn now(&self, files: &mut Files, by: &'static str) -> Result<Reloaded, NotReloaded> {
         let before = stamps(files.paths.clone()).await;
         files.watcher.has_read(Some(before));
-        let path = self.path.clone();
-        let read = tokio::task::spawn_blocking(move || read(&path)).await;
+        let (path, geo) = (self.path.clone(), files.geo.clone());
+        let read = tokio::task::spawn_blocking(move || read(&path, &geo)).await;
         let read = read.unwrap_or_else(|_| Err("reading it broke off by a fault in the gate".to_owned()));
         let result = match read {
             Ok(read) => self.taken(files, read).await,
@@ -104,20 +132,21 @@ impl Reloader {
     }
 
     async fn taken(&self, files: &mut Files, read: Read) -> Result<Reloaded, NotReloaded> {
-        let Read { setup, databases } = read;
+        let Read { setup, geo } = read;
         let now_followed = paths(&setup);
-        let about: Vec<DatabaseInfo> = databases.info().to_vec();
+        let databases = geo.databases.clone();
         let reloaded =
             self.gate.reload(setup.loaded.config, databases).await.map_err(|error| match error {
                 ReloadError::Busy => NotReloaded::Busy,
                 ReloadError::NobodyLeft(_) => NotReloaded::NobodyLeft(error.to_string()),
                 _ => NotReloaded::Bad(error.to_string()),
             })?;
-        self.standing.loaded(&about, time::unix_now().as_secs());
+        self.standing.loaded(geo.databases.info(), time::unix_now().as_secs());
+        files.geo = geo;
         if now_followed != files.paths {
             // What changes between the reading and this look is found by nobody: a moment, and one more reload mends it.
             let stamps = stamps(now_followed.clone()).await;
-            *files = Files { paths: now_followed, watcher: Watcher::new(stamps) };
+            (files.paths, files.watcher) = (now_followed, Watcher::new(stamps));
         }
         Ok(reloaded)
     }
@@ -152,11 +181,11 @@ pub(super) fn stamps_now(paths: &[PathBuf]) -> Stamps {
 }
 
 /// All that is wrong, in words, or everything that is needed.
-fn read(path: &Path) -> Result<Read, String> {
+fn read(path: &Path, geo: &Geo) -> Result<Read, String> {
     let all = || -> Result<Read, Failure> {
         let setup = config_file::load(Some(path))?;
-        let databases = setup.databases()?;
-        Ok(Read { setup, databases })
+        let geo = Geo::of(&setup, Some(geo))?;
+        Ok(Read { setup, geo })
     };
     all().map_err(|failure| failure.to_string())
 }
