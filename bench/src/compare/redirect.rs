@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -17,13 +18,15 @@ use crate::peers::Unmeasured;
 use crate::process::Server;
 use crate::redirect::figures;
 use crate::redirect::lineup::{Lines, Runner, ratio, turns, warm_up};
-use crate::redirect::load::Round;
+use crate::redirect::load::{Round, Shape};
 use crate::redirect::nodes::USUAL;
 use crate::redirect::proof::{Verifier, destinations};
 use crate::redirect::requests::{FILMS, Pair, Requests, drawn};
 use crate::redirect::rivals::Rival;
 use crate::{Failure, say};
 
+/// Short turns, and many: what disturbs the machine for some seconds disturbs both sides of a ratio.
+const TURN: Duration = Duration::from_secs(1);
 /// At most so many times the bare proxy.
 const TIMES_BARE: f64 = 1.25;
 /// nginx with geoip2 and Lua costs at least so many times as much.
@@ -73,7 +76,7 @@ pub(super) async fn measured(
     let requests = Rc::new(Requests::of(&pairs));
     let LineUp { mut runners, undone, mut unmeasured } = started(context, &pairs, &requests).await?;
     warm_up(&mut runners).await?;
-    let (rounds, connections) = (context.or_quick(9, 2), context.shape().connections);
+    let (rounds, connections) = (context.or_quick(21, 2), context.shape().connections);
     turns(&mut runners, rounds).await?;
     unmeasured.extend(Unmeasured::of(&runners));
     let counted = match instructions::counted(context).await {
@@ -93,7 +96,7 @@ pub(super) async fn measured(
         "{TEXT}\n{}; {films} films, {} viewers, {rounds} rounds of {} s for each, {connections} connections.\n\n{}\n{}{}",
         servers.about,
         servers.viewers.len(),
-        context.shape().measured.as_secs(),
+        TURN.as_secs(),
         rendered(&runners, &undone),
         beyond_nginx(&runners).unwrap_or_default(),
         instructions::rendered(&counted),
@@ -106,7 +109,8 @@ pub(super) async fn measured(
 async fn started(context: &Context<'_>, pairs: &[Pair], requests: &Rc<Requests>) -> Result<LineUp, Failure> {
     let servers = context.servers()?;
     let runner = |name: &str, server: Server, lines| {
-        Runner::new(name, &Rc::new(server), requests, context.shape(), lines)
+        let shape = Shape { measured: TURN, ..context.shape() };
+        Runner::new(name, &Rc::new(server), requests, shape, lines)
     };
     let bare = servers.bare("bare", &[], &[]).await?;
     let (gate, _) = servers.gate("gate", &USUAL, &[]).await?;

@@ -88,6 +88,11 @@ async fn proof(asker: &Asker, node: Arc<Node>, rules: Rules, deadline: Instant) 
         let Ok(round) = timeout_at(deadline, asker.round(&node, turn, None)).await else { break };
         let verdict = match round.verdict {
             Verdict::Good => Ok(()),
+            // This machine's fault: the next one may tell more.
+            Verdict::Bad(_) if round.is_late => {
+                cause.clone_from(&round.cause);
+                continue;
+            }
             Verdict::Bad(reason) => Err(reason),
             Verdict::Unasked => break,
         };

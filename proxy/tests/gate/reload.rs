@@ -259,3 +259,31 @@ async fn there_is_one_reload_at_a_time() {
     assert_eq!(reloaded.unwell.iter().map(|unwell| unwell.node.as_str()).collect::<Vec<_>>(), ["sin"]);
     assert!(gate.watch(SINGAPORE).await.leads_to(&ams));
 }
+
+/// Every fleet of the three after every other: places, members and rounds in flight change all the time, and each viewer
+/// goes where the fleet of that moment has its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn fleets_follow_each_other_in_any_order() {
+    let nodes = [node("ams").await, node("sin").await, node("gru").await];
+    let [ams, sin, gru] = &nodes;
+    let gate = setup(&[ams, sin, gru]).start_proven().await;
+    let crowd = Crowd::before(&gate, &[ams, sin, gru]);
+    // From each of the seven fleets to each other one: a walk of all differences.
+    let walk = (1..7_u32).flat_map(|step| (0..7_u32).map(move |turn| 1 + (step * turn + step) % 7));
+    for (turn, fleet) in walk.enumerate() {
+        let mut of: Vec<&Node> =
+            nodes.iter().enumerate().filter(|(bit, _)| fleet >> bit & 1 == 1).map(|(_, node)| node).collect();
+        let places = of.len();
+        of.rotate_left(turn % places);
+        let reloaded = reload(&gate, &setup(&of).toml()).await.expect("a good configuration");
+        assert_eq!(reloaded.unwell, vec![]);
+        for (viewer, home) in [(AMSTERDAM, ams), (SINGAPORE, sin), (SAO_PAULO, gru)] {
+            let got = gate.watch(viewer).await;
+            let is_at_home = of.iter().any(|node| node.name() == home.name());
+            let to: Vec<&&Node> = of.iter().filter(|node| got.leads_to(node)).collect();
+            assert_eq!(to.len(), 1, "{viewer} in turn {turn}: {got:?}");
+            assert!(!is_at_home || got.leads_to(home), "{viewer} in turn {turn}: {got:?}");
+        }
+    }
+    crowd.went_well().await;
+}
