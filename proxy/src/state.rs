@@ -113,6 +113,8 @@ pub enum Unknown {
     Tried,
     /// It may not.
     Passed,
+    /// It may not, unless it is this one, whose word on what is newest weighs most.
+    PassedBut(Option<Member>),
     /// It may, and so may whoever holds another version or knows of a deletion: the film runs already, and older
     /// versions can be asked for by their ids.
     Running,
@@ -128,7 +130,8 @@ impl Held<'_> {
                 self.known.and_then(|known| known.was_behind(node))
             }
             (Standing::Lacks(dropped), _) => Some(dropped),
-            (Standing::Unknown, Unknown::Passed) => Some(Dropped::Unanswered),
+            (Standing::Unknown, Unknown::PassedBut(source)) if source == Some(node) => None,
+            (Standing::Unknown, Unknown::Passed | Unknown::PassedBut(_)) => Some(Dropped::Unanswered),
             (Standing::Unknown | Standing::Holds, _) => None,
         }
     }

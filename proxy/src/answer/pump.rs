@@ -77,6 +77,9 @@ pub trait Guide: Send + Sync {
     fn no_film(&self, failed: &dyn Fn(Member) -> Option<Failure>) -> NoFilm;
     /// What a node said: which version of the film it holds and of what type, or why it gave none.
     fn heard(&self, node: &Node, heard: Result<(&Identity, Option<&str>), Failure>);
+    /// Why what a node has just said that it holds is not what a viewer should begin with: others are known to hold a
+    /// newer version, or to have deleted it.
+    fn behind(&self, node: &Node) -> Option<Failure>;
 }
 
 /// How far a film is.
@@ -84,6 +87,8 @@ pub trait Guide: Send + Sync {
 pub enum Stage {
     /// Any version will do.
     Begins,
+    /// A node has answered with an earlier version than is known.
+    Behind,
     /// Only the version that it began with will do.
     Runs,
 }
@@ -99,6 +104,8 @@ pub struct Pump<'a> {
     at_node: Option<usize>,
     /// All who may take the viewer, while nobody has begun.
     first_order: Option<Places>,
+    /// An earlier version than is known, by its node's place: better than none, should nobody give the newest.
+    spare: Option<(usize, Begun)>,
     /// Everybody who was in an order, in the latest shape: a reload gives a node other credentials. Films outlive
     /// fleets, so that nodes go by their places in here.
     cast: SmallVec<[(Member, Arc<Node>); NODES_USUAL]>,
@@ -189,17 +196,34 @@ impl<'a> Pump<'a> {
             resumed: 0,
             at_node: None,
             first_order: None,
+            spare: None,
             cast: SmallVec::new(),
             show,
         }
     }
 
     /// Asks the nodes until one has the film, and begins at the byte that is asked for. If all who answer deny it, those
-    /// who failed are asked once more.
+    /// who failed are asked once more. An earlier version than is known will do only if nobody gives the newest.
     ///
     /// # Errors
     /// Nobody had it, or nobody could say.
     pub async fn begin(&mut self, ask: Ask) -> Result<Begun, NoFilm> {
+        let begun = match self.newest(ask).await {
+            Ok(begun) => begun,
+            Err(why @ (NoFilm::Unknown | NoFilm::Deleted)) => return Err(why),
+            Err(why) => {
+                let (at, begun) = self.spare.take().ok_or(why)?;
+                self.course.forgive(at);
+                begun
+            }
+        };
+        self.spare = None;
+        self.film = Some(Arc::clone(&begun.film));
+        Ok(begun)
+    }
+
+    /// The newest version that is known, or any if none is. What is earlier is put aside.
+    async fn newest(&mut self, ask: Ask) -> Result<Begun, NoFilm> {
         let at = if let Ask::Part { first, .. } = ask { first } else { 0 };
         let (mut again, mut looked_again) = (false, false);
         loop {
@@ -207,7 +231,9 @@ impl<'a> Pump<'a> {
             let node = match self.course.step(&order, None) {
                 Step::Ask(node) => node,
                 // Others deny the film, and whoever may hold it failed once: that is too little to turn a viewer away.
-                Step::Again { node, pause_ms } if !again && self.no_film() == NoFilm::NoAnswer => {
+                Step::Again { node, pause_ms }
+                    if !again && self.spare.is_none() && self.no_film() == NoFilm::NoAnswer =>
+                {
                     again = true;
                     tokio::time::sleep(Duration::from_millis(pause_ms)).await;
                     node
@@ -233,13 +259,15 @@ impl<'a> Pump<'a> {
             };
             match opened {
                 Ok(Opened { answer: Some(answer), content_type, body }) => {
-                    let at = node;
-                    let node = Arc::clone(self.node(at));
+                    let place = node;
+                    let node = Arc::clone(self.node(place));
                     self.show.guide.heard(&node, Ok((&answer.film, content_type.as_deref())));
                     let film = Arc::new(answer.film);
-                    self.film = Some(Arc::clone(&film));
-                    let window = body.map(|body| Window::new(at, &node, answer.first, body));
-                    return Ok(Begun { film, node, content_type, took, window });
+                    let window = body.map(|body| Window::new(place, &node, answer.first, body));
+                    let begun = Begun { film, node, content_type, took, window };
+                    let Some(behind) = self.show.guide.behind(&begun.node) else { return Ok(begun) };
+                    self.note(place, behind, at);
+                    self.put_aside(place, begun);
                 }
                 Ok(_) => self.fail(node, Failure::Status, at),
                 Err(failure) => self.fail(node, failure, at),
@@ -317,7 +345,11 @@ impl<'a> Pump<'a> {
     }
 
     fn order_of(&mut self, among: Among) -> Places {
-        let stage = if self.film.is_some() { Stage::Runs } else { Stage::Begins };
+        let stage = match (&self.film, &self.spare) {
+            (Some(_), _) => Stage::Runs,
+            (None, Some(_)) => Stage::Behind,
+            (None, None) => Stage::Begins,
+        };
         let order = self.show.guide.order(among, stage);
         order.into_iter().map(|node| self.place(node)).collect()
     }
@@ -341,7 +373,7 @@ impl<'a> Pump<'a> {
     /// operator drains may be the only one who holds the film.
     fn candidates(&mut self) -> Places {
         let order = self.order_of(Among::Best);
-        if order.iter().any(|node| self.course.is_fresh(*node)) {
+        if self.spare.is_some() || order.iter().any(|node| self.course.is_fresh(*node)) {
             return order;
         }
         let mut order = self.all();
@@ -453,10 +485,23 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Notes a failure: for the course, the health of the node, the counters and the access line.
+    /// Keeps the newest of what is behind. The nodes of the others are free.
+    fn put_aside(&mut self, place: usize, begun: Begun) {
+        let date = |begun: &Begun| begun.film.last_modified_unix_s;
+        if self.spare.as_ref().is_none_or(|(_, spare)| date(spare) < date(&begun)) {
+            self.spare = Some((place, begun));
+        }
+    }
+
+    /// A node failed: what that says of the film is told as well.
     fn fail(&mut self, node: usize, failure: Failure, at: u64) {
-        self.course.failed(node, failure);
         self.show.guide.heard(self.node(node), Err(failure));
+        self.note(node, failure, at);
+    }
+
+    /// Notes a failure: for the course, the health of the node, the counters and the access line.
+    fn note(&mut self, node: usize, failure: Failure, at: u64) {
+        self.course.failed(node, failure);
         if self.film.is_none() && matches!(failure, Failure::Absent | Failure::Deleted) {
             // That there is no such film is an answer.
             return;

@@ -107,6 +107,12 @@ impl Course {
         known.heard = Some(failure);
     }
 
+    /// A node serves after all: what it was barred for is no matter.
+    pub fn forgive(&mut self, node: usize) {
+        let known = self.known_mut(node);
+        (known.heard, known.failed) = (None, false);
+    }
+
     /// Bytes came: the rounds begin anew, and so does everybody's chance but that of slow nodes.
     pub fn progressed(&mut self) {
         if self.last.take().is_some() {

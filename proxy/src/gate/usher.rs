@@ -10,6 +10,7 @@ use crate::answer::pump::{self, Guide, NODES_USUAL, Nodes, Stage};
 use crate::decide::member::Member;
 use crate::decide::plan::Plan;
 use crate::decide::presence::{Known, Standing, Version};
+use crate::decide::rank::Dropped;
 use crate::decide::resume::{Failure, Identity, Lie, NoFilm};
 use crate::fleet::Node;
 use crate::presence::Lookup;
@@ -97,7 +98,11 @@ impl Guide for Usher<'_> {
         let ranking = match among {
             pump::Among::Everybody => chooser.anyway(depth),
             pump::Among::Best | pump::Among::All => self.look(&snapshot, |known| {
-                let unknown = if stage == Stage::Begins { Unknown::Tried } else { Unknown::Running };
+                let unknown = match stage {
+                    Stage::Begins => Unknown::Tried,
+                    Stage::Behind => Unknown::PassedBut(snapshot.fleet.source_member()),
+                    Stage::Runs => Unknown::Running,
+                };
                 let now_ms = chooser.now_ms();
                 chooser.plan(Among { unknown, ..Among::hopeful(known, now_ms) }, depth).0.ranking
             }),
@@ -133,6 +138,14 @@ impl Guide for Usher<'_> {
                 finder.ask_again(&self.now(), self.key);
             }
             Err(_) => {}
+        }
+    }
+
+    fn behind(&self, node: &Node) -> Option<Failure> {
+        let was_behind = |known: Option<&Known>| known?.was_behind(node.live.member);
+        match self.look(self.snapshot, was_behind)? {
+            Dropped::Deleted => Some(Failure::Deleted),
+            _ => Some(Failure::Stale),
         }
     }
 }

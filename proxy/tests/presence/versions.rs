@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use watchgate_node::Lag;
+use watchgate_node::{Fault, Lag, Node, Scope};
 
 use crate::support::*;
 
@@ -92,4 +92,61 @@ async fn a_streamed_film_does_not_come_from_a_node_that_was_behind_when_it_spoke
     let home = || stage.gru.seen().iter().filter(|seen| seen.method == "GET").count();
     let before = home();
     gate.until_watched(SAO_PAULO, "gru serves again", |got| got.body == film(3) && home() > before).await;
+}
+
+/// `gru` has stayed behind with the first version, and has not said so: it does not answer questions for films, but
+/// gives them.
+async fn gru_is_silently_behind(stage: &Stage) {
+    stage.ams.replicate_to(&stage.gru, Lag::After(Duration::ZERO));
+    stage.ams.put(KEY, film(1), "video/mp4").expect("the film");
+    eventually("gru has it", || stage.gru.has(KEY)).await;
+    stage.ams.set_lag(&stage.gru, Lag::Frozen);
+    stage.gru.faults().set(Fault::DelayMs(3_600_000).on(Scope::Heads));
+}
+
+fn gets(node: &Node) -> usize {
+    node.seen().iter().filter(|seen| seen.method == "GET" && seen.path.contains(".mp4")).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_does_not_begin_with_an_earlier_version_than_is_known() {
+    let stage = Stage::bare().await;
+    gru_is_silently_behind(&stage).await;
+    stage.ams.put(KEY, film(2), "video/mp4").expect("the film");
+    let gate = up(&stage.setup().watch("mode = \"stream\"").extra(LONG)).await;
+    assert!(gate.watch(AMSTERDAM).await.body == film(2));
+    let got = gate.watch(SAO_PAULO).await;
+    assert!(got.status == 200 && got.body == film(2), "{}", got.status);
+    assert_eq!(gets(&stage.gru), 1, "it was asked, being the nearest");
+    let stale = [("from", "gru"), ("reason", "stale_version")];
+    assert!((gate.metric("watchgate_resumes_total", &stale) - 1.0).abs() < f64::EPSILON);
+    assert!(gate.watch(SAO_PAULO).await.body == film(2));
+    assert_eq!(gets(&stage.gru), 1, "what it said is remembered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_version_is_better_than_none_and_played_to_its_end() {
+    let stage = Stage::bare().await;
+    gru_is_silently_behind(&stage).await;
+    stage.ams.put(KEY, film(2), "video/mp4").expect("the film");
+    let gate = up(&stage.setup().watch("mode = \"stream\"").extra(LONG)).await;
+    assert!(gate.watch(AMSTERDAM).await.body == film(2));
+    stage.ams.faults().set(Fault::Status(503).on(Scope::Gets));
+    // It breaks once: the film goes on with the version that it began with.
+    stage.gru.faults().set(Fault::ResetAfter(70_000).times(1));
+    let got = gate.watch(SAO_PAULO).await;
+    assert!(got.status == 200 && got.body == film(1), "{} {}", got.status, got.body.len());
+    assert_eq!(gets(&stage.gru), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_does_not_begin_with_what_the_source_has_deleted() {
+    let stage = Stage::bare().await;
+    gru_is_silently_behind(&stage).await;
+    stage.ams.delete(KEY).expect("it was there");
+    let gate = up(&stage.setup().watch("mode = \"stream\"").extra(LONG)).await;
+    for viewer in [AMSTERDAM, SAO_PAULO] {
+        let got = gate.watch(viewer).await;
+        assert_eq!((got.status, got.problem()), (404, "deleted".to_owned()), "{viewer}");
+    }
 }

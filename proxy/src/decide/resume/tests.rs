@@ -86,6 +86,15 @@ fn a_node_that_cannot_serve_the_film_is_not_asked_again() {
 }
 
 #[test]
+fn who_has_a_version_that_will_do_after_all_is_asked_again() {
+    let mut course = course();
+    course.failed(0, Failure::Stale);
+    assert_eq!(course.step(&[0], None), Step::GiveUp);
+    course.forgive(0);
+    assert_eq!((course.step(&[0], None), course.heard(0)), (Step::Ask(0), None));
+}
+
+#[test]
 fn words_about_the_film_do_not_use_up_the_attempts() {
     let mut course = Course::new(1);
     (0..20).for_each(|node| course.failed(node, Failure::Absent));
