@@ -149,8 +149,15 @@ impl Presence {
         self.rules.load().times
     }
 
+    /// Whether a node has left the fleet: what it says counts no more.
+    #[must_use]
+    pub fn has_left(&self, node: Member) -> bool {
+        self.rules.load().is_gone(node)
+    }
+
     /// Other rules from now on, and those who `left` are forgotten: what they said is taken out of every film that they
-    /// spoke of, which may take a second. To be called where that disturbs nobody; one call at a time.
+    /// spoke of, which may take a second, and who waits for their answers is woken. To be called where that disturbs
+    /// nobody; one call at a time.
     pub fn adopt(&self, rules: &Rules, left: Vec<Member>) {
         let mut gone = self.rules.load().gone.clone();
         let is_complete = left.is_empty();
@@ -161,17 +168,19 @@ impl Presence {
             return;
         }
         let rules = self.rules.load();
-        let spoke = |film: &Remembered| {
-            let mut words = film.known.words().iter();
-            words.any(|word| rules.is_gone(word.node)).then(|| Arc::clone(&film.entry))
+        let concerned = |film: &Remembered| {
+            let spoke = film.known.words().iter().any(|word| rules.is_gone(word.node));
+            (spoke || film.entry.is_waiting()).then(|| Arc::clone(&film.entry))
         };
         for films in [&self.held, &self.lacking] {
-            for entry in films.filter_map(spoke) {
+            for entry in films.filter_map(concerned) {
                 let mut state = entry.state();
                 let was_held = state.known.is_held();
                 if state.known.forget(|node| rules.is_gone(node), rules.source) {
                     self.remember(&entry, &mut state, was_held, &rules);
                 }
+                drop(state);
+                entry.changed.notify_waiters();
             }
         }
     }

@@ -75,6 +75,7 @@ impl Finder {
         let patience = snapshot.config.stream.connect_timeout + snapshot.config.stream.first_byte_timeout;
         let deadline = Instant::now() + patience;
         let source = snapshot.fleet.source().filter(|source| is_up(snapshot, *source));
+        let has_left = |node: &usize| self.presence.has_left(snapshot.fleet.member(*node));
         loop {
             let mut changed = pin!(entry.changed().notified());
             changed.as_mut().enable();
@@ -83,14 +84,16 @@ impl Finder {
             let breadth = match size {
                 // Whoever serves the film has most likely all of it, unless it hangs.
                 Size::Part if waited_ms < GRACE_MS => Breadth::One,
-                _ => Breadth::Several { source },
+                // Whoever has left is not heard any more.
+                _ => Breadth::Several { source: source.filter(|source| !has_left(source)) },
             };
             let holder_for_ms =
                 entry.holder_since_ms().map(|since_ms| now_ms.saturating_sub(since_ms.max(began_ms)));
             let step = {
                 let known = entry.known();
-                let order = order(snapshot, chooser, Among::hopeful(Some(&known), now_ms));
                 let member = |node| snapshot.fleet.member(node);
+                let mut order = order(snapshot, chooser, Among::hopeful(Some(&known), now_ms));
+                order.retain(|node| !has_left(node));
                 let standing = |node| known.standing(member(node), now_ms, snapshot.times);
                 next(&order, breadth, standing, |node| entry.is_asking(member(node)), holder_for_ms)
             };

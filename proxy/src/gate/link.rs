@@ -47,7 +47,8 @@ pub(super) fn answer(
     answered.transpose()
 }
 
-/// The answer, after those who know were asked.
+/// The answer, after those who know were asked, and the fleet that it is about: if those who were asked have left
+/// meanwhile, those who came are.
 ///
 /// # Errors
 /// As [`Asking::head`].
@@ -56,18 +57,30 @@ pub(super) async fn answer_asked(
     snapshot: &Arc<Snapshot>,
     arrival: &Arrival,
     wanted: &Wanted,
-) -> Result<(Answer, Told)> {
-    let linking = Linking { gate, snapshot, arrival, wanted };
-    let Some(finder) = &gate.finder else { return linking.refused(Refusal::NotFound) };
-    let entry = finder.presence.entry(&wanted.key);
+) -> Result<(Arc<Snapshot>, Answer, Told)> {
+    let (mut snapshot, mut asked) = (Arc::clone(snapshot), false);
     let since_ms = gate.clock.now_ms();
-    let asked = finder.find(snapshot, &linking.chooser(), &entry, wanted.size).await;
-    finder.presence.count(if asked { Lookup::Miss } else { Lookup::Negative });
-    if wanted.size == Size::Film && entry.is_held() {
-        finder.fill(snapshot, &entry);
+    loop {
+        let linking = Linking { gate, snapshot: &snapshot, arrival, wanted };
+        let Some(finder) = &gate.finder else {
+            let (answer, told) = linking.refused(Refusal::NotFound)?;
+            return Ok((snapshot, answer, told));
+        };
+        let entry = finder.presence.entry(&wanted.key);
+        asked |= finder.find(&snapshot, &linking.chooser(), &entry, wanted.size).await;
+        if wanted.size == Size::Film && entry.is_held() {
+            finder.fill(&snapshot, &entry);
+        }
+        let known = entry.known();
+        let plan = linking.plan_of_holders(&known);
+        let now = gate.snapshot.load_full();
+        if plan.winner().is_some() || Arc::ptr_eq(&now, &snapshot) {
+            finder.presence.count(if asked { Lookup::Miss } else { Lookup::Negative });
+            let (answer, told) = linking.at_last(&plan, &known, since_ms)?;
+            return Ok((snapshot, answer, told));
+        }
+        snapshot = now;
     }
-    let known = entry.known();
-    linking.at_last(&known, since_ms)
 }
 
 /// One request for a link.
@@ -106,17 +119,22 @@ impl<'a> Linking<'a> {
         Some(self.link(&plan, known))
     }
 
-    /// After the nodes were asked: a holder, or a refusal.
-    fn at_last(&self, known: &Known, since_ms: u64) -> Result<(Answer, Told)> {
+    /// The choice among those who are known to hold the film.
+    fn plan_of_holders(&self, known: &Known) -> Plan {
         let among = Among::holders(Some(known), self.gate.clock.now_ms());
-        let (mut plan, from) = self.chooser().plan(among, 1);
-        self.gate.metrics.located(from);
-        if plan.winner().is_none() {
-            // Somebody whom an operator drains may be the only one who holds the film.
-            plan = self.chooser().plan(Among { take_draining: true, ..among }, 1).0;
+        let (plan, _) = self.chooser().plan(among, 1);
+        if plan.winner().is_some() {
+            return plan;
         }
+        // Somebody whom an operator drains may be the only one who holds the film.
+        self.chooser().plan(Among { take_draining: true, ..among }, 1).0
+    }
+
+    /// After the nodes were asked: a holder, or a refusal.
+    fn at_last(&self, plan: &Plan, known: &Known, since_ms: u64) -> Result<(Answer, Told)> {
+        self.gate.metrics.located(self.chooser().site().sited().from);
         match plan.winner() {
-            Some(_) => self.link(&plan, Some(known)),
+            Some(_) => self.link(plan, Some(known)),
             None if plan.is_film_missing() => {
                 let why = no_holder(self.snapshot, Some(known), since_ms);
                 self.refused(Refusal::NoFilm { why, retry_after_s: retry_after_s(self.snapshot) })

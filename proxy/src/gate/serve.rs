@@ -154,11 +154,12 @@ async fn film_request(
         // In a box of its own: a redirect must not pay for the size of a film's future.
         return Box::pin(stream::film(gate, snapshot, engine, session, arrival, wanted)).await;
     }
-    let (answer, told) = match link::answer(gate, snapshot, arrival, &wanted)? {
-        Some(answered) => answered,
-        None => Box::pin(link::answer_asked(gate, snapshot, arrival, &wanted)).await?,
-    };
-    write(gate, snapshot, session, answer, arrival, told).await?;
+    if let Some((answer, told)) = link::answer(gate, snapshot, arrival, &wanted)? {
+        write(gate, snapshot, session, answer, arrival, told).await?;
+        return Ok(Outcome::Answered);
+    }
+    let (snapshot, answer, told) = Box::pin(link::answer_asked(gate, snapshot, arrival, &wanted)).await?;
+    write(gate, &snapshot, session, answer, arrival, told).await?;
     Ok(Outcome::Answered)
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use watchgate::decide::event::Kind;
 use watchgate::gate::reload::{ReloadError, Reloaded, Unwell};
 use watchgate::geoip::Databases;
-use watchgate_node::{Credential, Node};
+use watchgate_node::{Credential, Fault, Node, Scope};
 
 use crate::support::*;
 
@@ -262,6 +262,23 @@ async fn there_is_one_reload_at_a_time() {
 
 /// Every fleet of the three after every other: places, members and rounds in flight change all the time, and each viewer
 /// goes where the fleet of that moment has its place.
+/// Who waits for the word of a node that leaves is not left waiting, and not told that nobody has the film.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_node_that_leaves_goes_to_those_who_came() {
+    let [ams, gru] = [node("ams").await, node("gru").await];
+    let patient = "[stream]\nfirst_byte_timeout = \"10m\"";
+    let gate = setup(&[&ams]).extra(patient).start_proven().await;
+    ams.faults().set(Fault::DelayMs(3_600_000).on(Scope::Heads));
+    let waiting = gate.watch(AMSTERDAM);
+    let reloading = async {
+        eventually("ams is asked", || asked(&ams) == 1).await;
+        reload(&gate, &setup(&[&gru]).extra(patient).toml()).await.expect("a good configuration");
+    };
+    let both = async { tokio::join!(waiting, reloading) };
+    let (got, ()) = tokio::time::timeout(PATIENCE, both).await.expect("an answer in time");
+    assert!(got.leads_to(&gru), "{got:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn fleets_follow_each_other_in_any_order() {
     let nodes = [node("ams").await, node("sin").await, node("gru").await];
