@@ -83,6 +83,15 @@ impl Direction {
         let ([x, y, z], [to_x, to_y, to_z]) = (self.0, to.0);
         x * to_x + y * to_y + z * to_z
     }
+
+    /// Whether the other point is farther away than so many kilometres, as far as that can be told without an angle
+    /// function: false of a point that is not, and of some that are.
+    #[must_use]
+    pub fn is_beyond(self, to: Self, km: f64) -> bool {
+        let angle = km.max(0.0) / EARTH_RADIUS_KM;
+        // The cosine of an angle is never below this.
+        self.closeness(to) < 1.0 - angle * angle / 2.0
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +156,15 @@ mod tests {
             if a.distance_km(b) + 0.001 < a.distance_km(c) {
                 prop_assert!(closeness(b) > closeness(c) - 1e-15);
             }
+        }
+
+        #[test]
+        fn who_is_beyond_is_farther_and_most_who_are_farther_are_beyond(
+            a in anywhere(), b in anywhere(), km in -10.0..20_000.0_f64,
+        ) {
+            let (is_beyond, distance_km) = (a.direction().is_beyond(b.direction(), km), a.distance_km(b));
+            prop_assert!(!is_beyond || distance_km > km - 0.001, "{distance_km}");
+            prop_assert!(is_beyond || km > 6_000.0 || distance_km < km.max(0.0) * 1.1 + 0.001, "{distance_km}");
         }
 
         #[test]

@@ -30,6 +30,17 @@ fn decision(c: &mut Criterion) {
         c.bench_function(&format!("rank/{count}/whole"), |bench| {
             bench.iter(|| rank(black_box(&site.question(1)), &view, count as usize));
         });
+        // So busy that those who are kept beside a place do not settle it.
+        for node in &snapshot.fleet.nodes {
+            node.live.heard_load(node.config.max_viewers.get() / 10 * 9);
+        }
+        c.bench_function(&format!("rank/{count}/busy"), |bench| {
+            bench.iter(|| {
+                viewer += 1;
+                rank(black_box(&site.question(viewer_key(viewer, &FILM))), &view, 1)
+            });
+        });
+        snapshot.fleet.nodes.iter().for_each(|node| node.live.heard_load(0));
         c.bench_function(&format!("decision/{count}"), |bench| {
             bench.iter(|| decide(&snapshot, black_box(address), &key(&snapshot, FILM), None));
         });

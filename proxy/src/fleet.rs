@@ -13,7 +13,7 @@ use watchgate_config as config;
 
 use crate::decide::health::{Reason, State, Trouble, slow_start_share};
 use crate::decide::member::Member;
-use crate::decide::rank::{self, Dropped, Facts};
+use crate::decide::rank::{self, Dropped, Facts, Fixed};
 use crate::sign::{DayKeys, Target, TargetParts};
 
 use self::experience::{Entrance, Full, Reporter};
@@ -40,6 +40,7 @@ pub const HONEST: (&str, &str) = ("x-minio-source-proxy-request", "false");
 #[derive(Debug)]
 pub struct Node {
     weighed: Weighed,
+    fixed: Fixed,
     /// Signing keys of today and tomorrow.
     pub keys: ArcSwap<DayKeys>,
     /// What the operator wrote.
@@ -61,10 +62,6 @@ pub struct Node {
 /// What each request that weighs the node reads of its configuration, in one place for the same reason as in [`Live`].
 #[derive(Clone, Copy, Debug)]
 struct Weighed {
-    /// Hash of the id.
-    seed: u64,
-    weight_inverse: f64,
-    base_ms: f64,
     viewers_max: f64,
     is_https: bool,
 }
@@ -142,11 +139,13 @@ impl Node {
         };
         Self {
             weighed: Weighed {
+                viewers_max: f64::from(config.max_viewers.get()),
+                is_https: config.public_url.scheme() == config::Scheme::Https,
+            },
+            fixed: Fixed {
                 seed: rank::seed(config.id.as_str()),
                 weight_inverse: 1.0 / config.weight,
                 base_ms: config.base_ms,
-                viewers_max: f64::from(config.max_viewers.get()),
-                is_https: config.public_url.scheme() == config::Scheme::Https,
             },
             link: target(&config.public_url),
             probe: target(&config.endpoint),
@@ -162,7 +161,7 @@ impl Node {
     /// Hash of the id.
     #[must_use]
     pub fn seed(&self) -> u64 {
-        self.weighed.seed
+        self.fixed.seed
     }
 
     /// What the chooser needs to know at `now_ms` of the gate's clock. `take_draining`: an operator's drain is passed
@@ -183,9 +182,6 @@ impl Node {
             }
         };
         Facts {
-            seed: weighed.seed,
-            weight_inverse: weighed.weight_inverse,
-            base_ms: weighed.base_ms,
             load: f64::from(live.viewers()) / weighed.viewers_max,
             budget_share: slow_start_share(
                 now_ms,
@@ -328,6 +324,8 @@ impl Live {
 pub struct Fleet {
     /// In the order of the configuration.
     pub nodes: Vec<Arc<Node>>,
+    /// What of each node stays as it is configured, side by side: of a large fleet most nodes are weighed by it alone.
+    fixed: Box<[Fixed]>,
     /// Every member's place in `nodes`, in the order of the members.
     members: Vec<(Member, usize)>,
     /// The number of the next store that no fleet of the gate has had.
@@ -337,6 +335,12 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// What of the node at a place stays as it is configured.
+    #[must_use]
+    pub fn fixed(&self, place: usize) -> Fixed {
+        self.fixed[place]
+    }
+
     /// A node by its id.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Arc<Node>> {

@@ -12,7 +12,7 @@ use crate::decide::client;
 use crate::decide::member::Member;
 use crate::decide::plan::{AllDown, Policy};
 use crate::decide::presence::{Known, Standing, Times};
-use crate::decide::rank::{Dropped, Facts, Nodes};
+use crate::decide::rank::{Dropped, Facts, Fixed, Nodes};
 use crate::fleet::{Fleet, Makings};
 use crate::presence;
 
@@ -142,6 +142,10 @@ impl Nodes for View<'_> {
         self.snapshot.fleet.nodes.len()
     }
 
+    fn fixed(&self, node: usize) -> Fixed {
+        self.snapshot.fleet.fixed(node)
+    }
+
     fn facts(&self, node: usize) -> Facts {
         let node = &self.snapshot.fleet.nodes[node];
         let slow_start_ms = self.snapshot.slow_start_ms;
@@ -154,6 +158,10 @@ impl Nodes for View<'_> {
     }
 
     fn distance_km(&self, node: usize) -> Option<f32> {
-        self.site.distance_km(self.snapshot.fleet.nodes[node].config.at)
+        self.site.distance_km(node)
+    }
+
+    fn is_beyond(&self, node: usize, km: f64) -> bool {
+        self.site.is_beyond(node, km)
     }
 }

@@ -340,7 +340,7 @@ impl<'a> Run<'a> {
     }
 
     fn fleet<'b>(&'b self, site: &'b Site<'b>) -> Fleet<'b> {
-        Fleet { facts: &self.facts, nodes: &self.scene.config.nodes, site }
+        Fleet { facts: &self.facts, snapshot: &self.snapshot, site }
     }
 
     fn learn_all(&mut self) {
@@ -432,7 +432,7 @@ impl<'a> Run<'a> {
         self.learn(node);
         if let Some(lost) = lost {
             let site = &self.sites[self.state.crowd.question(slot).0].site;
-            let km = |node: usize| site.distance_km(self.scene.config.nodes[node].at).unwrap_or(0.0);
+            let km = |node: usize| site.distance_km(node).unwrap_or(0.0);
             let from = lost.node.map(|from| (from, km(from)));
             let waited_ms = self.state.now_ms - lost.since_ms;
             self.state.blows[lost.blow].settled(from, (node, km(node)), waited_ms);

@@ -75,11 +75,9 @@ pub trait Guide: Send + Sync {
     fn order(&self, among: Among, stage: Stage) -> Nodes;
     /// Why nobody has the film; `failed` tells how a node failed this viewer.
     fn no_film(&self, failed: &dyn Fn(Member) -> Option<Failure>) -> NoFilm;
-    /// What a node said: which version of the film it holds and of what type, or why it gave none.
-    fn heard(&self, node: &Node, heard: Result<(&Identity, Option<&str>), Failure>);
-    /// Why what a node has just said that it holds is not what a viewer should begin with: others are known to hold a
-    /// newer version, or to have deleted it.
-    fn behind(&self, node: &Node) -> Option<Failure>;
+    /// What a node said: which version of the film it holds and of what type, or why it gave none. Gives why a viewer
+    /// should not begin with that version: others are known to hold a newer one, or to have deleted it.
+    fn heard(&self, node: &Node, heard: Result<(&Identity, Option<&str>), Failure>) -> Option<Failure>;
 }
 
 /// How far a film is.
@@ -261,11 +259,11 @@ impl<'a> Pump<'a> {
                 Ok(Opened { answer: Some(answer), content_type, body }) => {
                     let place = node;
                     let node = Arc::clone(self.node(place));
-                    self.show.guide.heard(&node, Ok((&answer.film, content_type.as_deref())));
+                    let behind = self.show.guide.heard(&node, Ok((&answer.film, content_type.as_deref())));
                     let film = Arc::new(answer.film);
                     let window = body.map(|body| Window::new(place, &node, answer.first, body));
                     let begun = Begun { film, node, content_type, took, window };
-                    let Some(behind) = self.show.guide.behind(&begun.node) else { return Ok(begun) };
+                    let Some(behind) = behind else { return Ok(begun) };
                     self.note(place, behind, at);
                     self.put_aside(place, begun);
                 }

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::rank::{Dropped, Facts, Nodes, Question, Ranking, Scored, Tier, rank};
+use super::rank::{Dropped, Facts, Fixed, Nodes, Question, Ranking, Scored, Tier, rank};
 
 /// What to do while no node is healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,10 @@ impl<N: Nodes> Nodes for Desperate<'_, N> {
         self.0.count()
     }
 
+    fn fixed(&self, node: usize) -> Fixed {
+        self.0.fixed(node)
+    }
+
     fn facts(&self, node: usize) -> Facts {
         let mut facts = self.0.facts(node);
         facts.dropped = facts.dropped.filter(|dropped| !dropped.is_health() && *dropped != Dropped::Draining);
@@ -141,6 +145,10 @@ impl<N: Nodes> Nodes for Desperate<'_, N> {
 
     fn distance_km(&self, node: usize) -> Option<f32> {
         self.0.distance_km(node)
+    }
+
+    fn is_beyond(&self, node: usize, km: f64) -> bool {
+        self.0.is_beyond(node, km)
     }
 }
 
@@ -172,6 +180,10 @@ impl<N: Nodes> Nodes for Anyway<'_, N> {
         self.nodes.count()
     }
 
+    fn fixed(&self, node: usize) -> Fixed {
+        self.nodes.fixed(node)
+    }
+
     fn facts(&self, node: usize) -> Facts {
         let mut facts = self.nodes.facts(node);
         if self.only.is_some_and(|only| only != node) {
@@ -184,6 +196,10 @@ impl<N: Nodes> Nodes for Anyway<'_, N> {
 
     fn distance_km(&self, node: usize) -> Option<f32> {
         self.nodes.distance_km(node)
+    }
+
+    fn is_beyond(&self, node: usize, km: f64) -> bool {
+        self.nodes.is_beyond(node, km)
     }
 }
 

@@ -262,10 +262,12 @@ impl Known {
     /// What one node said.
     #[must_use]
     pub fn word(&self, node: Member) -> Option<&Word> {
-        // Mostly all nodes of the first configuration have spoken; else there are a handful, and a walk is faster than a
-        // search.
-        let own = self.words.get(node.0 as usize).filter(|word| word.node == node);
-        own.or_else(|| self.words.iter().find(|word| word.node == node))
+        let words = self.words.as_slice();
+        match words.get(node.0 as usize) {
+            // Mostly all nodes of the first configuration have spoken.
+            Some(own) if own.node == node => Some(own),
+            _ => searched(words, node),
+        }
     }
 
     /// All words, in the order of the members.
@@ -422,6 +424,11 @@ impl Word {
             None => due_ms,
         }
     }
+}
+
+#[inline(never)]
+fn searched(words: &[Word], node: Member) -> Option<&Word> {
+    words.binary_search_by_key(&node, |word| word.node).ok().map(|at| &words[at])
 }
 
 /// Whether two nodes hold the same bytes. The version's id may differ: copies that were not made by replication have

@@ -4,8 +4,12 @@
 //! this is why a node that comes or goes moves nobody else's viewers, and why the scan may stop early.
 //! Absent on purpose: health and presence are judged by the caller and come in as [`Facts::dropped`].
 
+mod scan;
+
 use serde::Serialize;
 use smallvec::SmallVec;
+
+pub use self::scan::{rank, score_all};
 
 /// Great-circle kilometres that count as one millisecond: light in fibre, there and back.
 const KM_PER_MS: f64 = 100.0;
@@ -109,15 +113,20 @@ impl Dropped {
     }
 }
 
-/// What is known of one node at the moment of the choice.
+/// What of a node stays as it is configured.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts {
+pub struct Fixed {
     /// Hash of the node's id ([`seed`]).
     pub seed: u64,
     /// 1 / weight.
     pub weight_inverse: f64,
-    /// Configured addition to the distance cost, in milliseconds.
+    /// Configured addition to the distance cost, in milliseconds; not below 0.
     pub base_ms: f64,
+}
+
+/// What is known of one node at the moment of the choice.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
     /// Viewers in flight as a share of the whole budget: 0 is idle, 1 is full.
     pub load: f64,
     /// The part of the budget that may be used now, (0, 1]: below 1 during slow start.
@@ -128,14 +137,29 @@ pub struct Facts {
     pub lacks: Option<Dropped>,
 }
 
-/// The fleet as the chooser sees it; facts are read only of the nodes that the scan reaches.
+impl Facts {
+    /// The part of the cost that the load makes, in milliseconds; not below 0.
+    fn load_ms(&self) -> f64 {
+        load_ms(self.load, self.budget_share)
+    }
+}
+
+/// The fleet as the chooser sees it; facts are read only of the nodes that may win.
 pub trait Nodes {
     /// How many nodes there are.
     fn count(&self) -> usize;
-    /// What is known of one of them now.
+    /// What of one of them stays as it is configured.
+    fn fixed(&self, node: usize) -> Fixed;
+    /// What is known of it now.
     fn facts(&self, node: usize) -> Facts;
     /// Kilometres from the viewer's place to the node; `None` while the place is unknown.
     fn distance_km(&self, node: usize) -> Option<f32>;
+    /// Whether the node is farther away than so many kilometres, if that can be told for less than the distance; false:
+    /// it has to be measured.
+    fn is_beyond(&self, node: usize, km: f64) -> bool {
+        let _ = (node, km);
+        false
+    }
 }
 
 /// The nodes nearest to a place, nearest first: all of the fleet, or a first part of it.
@@ -187,6 +211,11 @@ impl Scored {
         self.cost_ms + self.spread_ms
     }
 
+    /// Kilometres as the choice takes them: all are equally near to a viewer whose place is unknown.
+    fn km(&self) -> f32 {
+        self.distance_km.unwrap_or(0.0)
+    }
+
     fn is_full(&self) -> bool {
         matches!(self.dropped, Some(Dropped::OverBudget | Dropped::SlowStart))
     }
@@ -227,7 +256,7 @@ impl Ranking {
             }
             return;
         }
-        let nearer = |than: &Scored| scored.distance_km.unwrap_or(0.0) < than.distance_km.unwrap_or(0.0);
+        let nearer = |than: &Scored| scored.km() < than.km();
         if self.nearest.as_ref().is_none_or(nearer) {
             self.nearest = Some(scored);
         }
@@ -238,97 +267,17 @@ impl Ranking {
         }
     }
 
-    /// No node of the geo tier at `distance_km` or beyond can enter the list any more.
-    fn is_settled(&self, distance_km: f32, depth: usize) -> bool {
-        self.best.len() == depth
-            && self.best.last().is_some_and(|worst| {
-                !worst.is_full()
-                    && (worst.tier < Tier::Geo || worst.score_ms() < f64::from(distance_km) / KM_PER_MS)
-            })
+    /// What a node of the geo tier must not cost more than to enter the list; `None`: it is open.
+    fn limit_ms(&self, depth: usize) -> Option<f64> {
+        let worst = self.best.last().filter(|worst| self.best.len() == depth && !worst.is_full())?;
+        // Whoever a rule names is before all others, whatever it costs.
+        Some(if worst.tier < Tier::Geo { f64::NEG_INFINITY } else { worst.score_ms() })
     }
 }
 
-/// The best `depth` nodes for this viewer, best first; empty: no node may take the viewer.
-///
-/// Without a full node in the way the scan reads only as many nodes as it must: a node whose distance
-/// alone costs more than the worst score on the list cannot enter it.
-pub fn rank(question: &Question<'_>, nodes: &impl Nodes, depth: usize) -> Ranking {
-    let named = |node: usize| question.rules.iter().find(|(_, of_tier)| of_tier.contains(&node));
-    let depth = depth.max(1);
-    let ruled = || {
-        let mut ranking = Ranking::default();
-        for (tier, of_tier) in question.rules {
-            for &node in of_tier {
-                if named(node).is_some_and(|(best, _)| *best == tier) {
-                    ranking.offer(score(question, nodes, node, tier, nodes.distance_km(node)), depth);
-                }
-            }
-        }
-        ranking
-    };
-    let mut ranking = ruled();
-    if let Some(near) = question.near {
-        for &(node, distance_km) in near.nodes {
-            if ranking.is_settled(distance_km, depth) {
-                return ranking;
-            }
-            let node = node as usize;
-            if named(node).is_none() {
-                ranking.offer(score(question, nodes, node, Tier::Geo, Some(distance_km)), depth);
-            }
-        }
-        if near.nodes.len() >= nodes.count() {
-            return ranking;
-        }
-        ranking = ruled();
-    }
-    for node in (0..nodes.count()).filter(|&node| named(node).is_none()) {
-        ranking.offer(score(question, nodes, node, Tier::Geo, nodes.distance_km(node)), depth);
-    }
-    ranking
-}
-
-/// Every node of the fleet with its figures, in the fleet's order: what `explain` shows.
-pub fn score_all(question: &Question<'_>, nodes: &impl Nodes) -> Vec<Scored> {
-    (0..nodes.count())
-        .map(|node| {
-            let tier = question.rules.iter().find(|(_, of_tier)| of_tier.contains(&node));
-            score(question, nodes, node, tier.map_or(Tier::Geo, |(tier, _)| *tier), nodes.distance_km(node))
-        })
-        .collect()
-}
-
-fn score(
-    question: &Question<'_>,
-    nodes: &impl Nodes,
-    node: usize,
-    tier: Tier,
-    distance_km: Option<f32>,
-) -> Scored {
-    let facts = nodes.facts(node);
-    let load_ms = load_ms(facts.load, facts.budget_share);
-    let cost_ms = distance_km.map_or(0.0, f64::from) / KM_PER_MS + facts.base_ms + load_ms;
-    let u = unit(question.key, facts.seed);
-    #[expect(clippy::float_cmp, reason = "exactly 1 is the default weight, and skips the power")]
-    let share = if facts.weight_inverse == 1.0 { u } else { u.powf(facts.weight_inverse) };
-    let full = || {
-        if facts.load >= 1.0 {
-            Some(Dropped::OverBudget)
-        } else {
-            (facts.load >= facts.budget_share).then_some(Dropped::SlowStart)
-        }
-    };
-    Scored {
-        node,
-        tier,
-        distance_km,
-        cost_ms,
-        load_ms,
-        spread_ms: question.spread_ms * (1.0 - share),
-        load: facts.load,
-        dropped: facts.dropped.or(facts.lacks).or_else(full),
-        seed: facts.seed,
-    }
+/// What a distance costs, in milliseconds.
+fn km_ms(km: f32) -> f64 {
+    f64::from(km) / KM_PER_MS
 }
 
 /// What a budget in use costs, in milliseconds: nothing while idle, 5 at half, 81 at nine tenths.

@@ -76,7 +76,8 @@ impl Fleet {
         let nodes: Vec<_> = config.nodes.iter().map(node).collect();
         let mut members: Vec<_> = nodes.iter().map(|node| node.live.member).zip(0..).collect();
         members.sort_unstable();
-        Self { nodes, members, next, bucket: config.bucket.name.clone() }
+        let fixed = nodes.iter().map(|node| node.fixed).collect();
+        Self { nodes, fixed, members, next, bucket: config.bucket.name.clone() }
     }
 
     /// The node before that is the same store as this one.

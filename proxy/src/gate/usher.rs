@@ -118,34 +118,36 @@ impl Guide for Usher<'_> {
         })
     }
 
-    fn heard(&self, node: &Node, heard: Result<(&Identity, Option<&str>), Failure>) {
-        let Some(finder) = self.finder() else { return };
+    fn heard(&self, node: &Node, heard: Result<(&Identity, Option<&str>), Failure>) -> Option<Failure> {
+        let finder = self.finder()?;
+        let member = node.live.member;
         match heard {
             Ok((film, content_type)) => {
-                let (now_ms, times, member) = (self.chooser.now_ms(), self.snapshot.times, node.live.member);
-                let has_heard = |known: &Known| known.has_heard(member, film, now_ms, times);
-                if self.look(self.snapshot, |known| known.is_some_and(has_heard)) {
-                    return;
+                let (now_ms, times) = (self.chooser.now_ms(), self.snapshot.times);
+                let remembered = self.look(self.snapshot, |known| {
+                    let known = known.filter(|known| known.has_heard(member, film, now_ms, times))?;
+                    Some(known.was_behind(member))
+                });
+                let behind = remembered.unwrap_or_else(|| {
+                    let version = Version { film: film.clone(), content_type: content_type.map(Into::into) };
+                    finder.heard(node, self.key, Ok(version));
+                    self.look(self.snapshot, |known| known?.was_behind(member))
+                });
+                behind.map(|why| if why == Dropped::Deleted { Failure::Deleted } else { Failure::Stale })
+            }
+            Err(failure) => {
+                match failure {
+                    Failure::Absent | Failure::Deleted | Failure::Forbidden => {
+                        finder.heard(node, self.key, Err(failure));
+                    }
+                    // It holds something else by now.
+                    Failure::Stale | Failure::Lie(Lie::Tag | Lie::Total) => {
+                        finder.ask_again(&self.now(), self.key);
+                    }
+                    _ => {}
                 }
-                let version = Version { film: film.clone(), content_type: content_type.map(Into::into) };
-                finder.heard(node, self.key, Ok(version));
+                None
             }
-            Err(failure @ (Failure::Absent | Failure::Deleted | Failure::Forbidden)) => {
-                finder.heard(node, self.key, Err(failure));
-            }
-            // It holds something else by now.
-            Err(Failure::Stale | Failure::Lie(Lie::Tag | Lie::Total)) => {
-                finder.ask_again(&self.now(), self.key);
-            }
-            Err(_) => {}
-        }
-    }
-
-    fn behind(&self, node: &Node) -> Option<Failure> {
-        let was_behind = |known: Option<&Known>| known?.was_behind(node.live.member);
-        match self.look(self.snapshot, was_behind)? {
-            Dropped::Deleted => Some(Failure::Deleted),
-            _ => Some(Failure::Stale),
         }
     }
 }

@@ -67,6 +67,7 @@ pub struct Sited {
     pub from: PlaceFrom,
     /// Those of a small fleet stand here and not behind a pointer.
     near: SmallVec<[(u32, f32); 8]>,
+    direction: Option<Direction>,
     asn_nodes: Option<usize>,
     country_nodes: Option<usize>,
 }
@@ -196,7 +197,7 @@ impl Places {
         let country_nodes = self.nodes.country(place.country).copied();
         (place.at, place.radius_km) = (at, radius_km);
         let near = at.map_or_else(SmallVec::new, |at| self.near(at));
-        Sited { place, from, near, asn_nodes, country_nodes }
+        Sited { place, from, near, direction: at.map(Coordinates::direction), asn_nodes, country_nodes }
     }
 
     /// The nearest nodes, nearest first. A large fleet is sifted by a product of vectors, and only who may be among the
@@ -229,8 +230,14 @@ impl Site<'_> {
 
     /// Kilometres to a node; `None` while the place is unknown.
     #[must_use]
-    pub fn distance_km(&self, to: Coordinates) -> Option<f32> {
-        self.sited().place.at.map(|at| km(at, to))
+    pub fn distance_km(&self, node: usize) -> Option<f32> {
+        self.sited().place.at.map(|at| km(at, self.places.fleet_at[node].0))
+    }
+
+    /// As [`Direction::is_beyond`].
+    #[must_use]
+    pub fn is_beyond(&self, node: usize, km: f64) -> bool {
+        self.sited().direction.is_some_and(|from| from.is_beyond(self.places.fleet_at[node].1, km))
     }
 
     /// The viewer's side of the choice; `key` is the hash of viewer group and film.

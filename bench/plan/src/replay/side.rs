@@ -74,7 +74,7 @@ impl Wish<'_> {
     }
 
     pub(super) fn distance_km(&self, node: usize) -> Option<f32> {
-        self.site.distance_km(self.side.snapshot.config.nodes[node].at)
+        self.site.distance_km(node)
     }
 
     fn view(&self) -> View<'_> {

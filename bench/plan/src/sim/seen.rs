@@ -4,10 +4,9 @@
 //! in a busy fleet of a thousand is most of the time. Here as many are kept as memory allows. That changes what a choice
 //! costs and not what it is: the order only says where the scan may stop.
 
-use watchgate::decide::rank::{Facts, Near, Nodes, Question};
+use watchgate::decide::rank::{Facts, Fixed, Near, Nodes, Question};
 use watchgate::state::Snapshot;
 use watchgate::state::places::Site;
-use watchgate_config::Node;
 
 use crate::mix::{Mix, Seat};
 
@@ -37,7 +36,7 @@ impl Seen<'_> {
 /// every film.
 pub(super) struct Fleet<'a> {
     pub(super) facts: &'a [Facts],
-    pub(super) nodes: &'a [Node],
+    pub(super) snapshot: &'a Snapshot,
     pub(super) site: &'a Site<'a>,
 }
 
@@ -46,12 +45,20 @@ impl Nodes for Fleet<'_> {
         self.facts.len()
     }
 
+    fn fixed(&self, node: usize) -> Fixed {
+        self.snapshot.fleet.fixed(node)
+    }
+
     fn facts(&self, node: usize) -> Facts {
         self.facts[node]
     }
 
     fn distance_km(&self, node: usize) -> Option<f32> {
-        self.site.distance_km(self.nodes[node].at)
+        self.site.distance_km(node)
+    }
+
+    fn is_beyond(&self, node: usize, km: f64) -> bool {
+        self.site.is_beyond(node, km)
     }
 }
 
@@ -65,7 +72,7 @@ pub fn sites<'a>(snapshot: &'a Snapshot, mix: &Mix) -> Vec<Seen<'a>> {
             Seat::Place(place) => snapshot.places.site_of(*place),
         };
         let distance = |(node, at)| site.distance_km(at).map(|km| (node, km));
-        let nodes = (0_u32..).zip(snapshot.config.nodes.iter().map(|node| node.at));
+        let nodes = (0_u32..).zip(0..snapshot.fleet.nodes.len());
         let mut near: Vec<(u32, f32)> = nodes.filter_map(distance).collect();
         near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         near.truncate(kept);

@@ -94,7 +94,7 @@ impl Run<'_> {
         let mut nodes = vec![NodeStanding::default(); self.state.nodes.len()];
         let (mut all, mut films) = (Vec::new(), HashSet::new());
         for (_, spot, film, node) in self.state.crowd.seated() {
-            if let Some(km) = self.sites[spot].site.distance_km(self.scene.config.nodes[node].at) {
+            if let Some(km) = self.sites[spot].site.distance_km(node) {
                 nodes[node].km.push(km);
                 all.push(km);
             }

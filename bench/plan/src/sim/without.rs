@@ -1,6 +1,6 @@
 //! The fleet without some of its nodes, and with viewers on others of whom it does not know yet.
 
-use watchgate::decide::rank::{Dropped, Facts, Nodes};
+use watchgate::decide::rank::{Dropped, Facts, Fixed, Nodes};
 
 /// See the module. Nodes that are gone are out of the question whatever the policy for days on which all are down.
 #[derive(Debug)]
@@ -18,6 +18,10 @@ impl<N: Nodes> Nodes for Without<'_, N> {
         self.nodes.count()
     }
 
+    fn fixed(&self, node: usize) -> Fixed {
+        self.nodes.fixed(node)
+    }
+
     fn facts(&self, node: usize) -> Facts {
         let mut facts = self.nodes.facts(node);
         if self.gone[node] {
@@ -31,5 +35,9 @@ impl<N: Nodes> Nodes for Without<'_, N> {
 
     fn distance_km(&self, node: usize) -> Option<f32> {
         self.nodes.distance_km(node)
+    }
+
+    fn is_beyond(&self, node: usize, km: f64) -> bool {
+        self.nodes.is_beyond(node, km)
     }
 }

@@ -16,16 +16,12 @@ impl Nodes for Line {
         self.km.len()
     }
 
+    fn fixed(&self, node: usize) -> Fixed {
+        Fixed { seed: seed(&node.to_string()), weight_inverse: 1.0, base_ms: 0.0 }
+    }
+
     fn facts(&self, node: usize) -> Facts {
-        Facts {
-            seed: seed(&node.to_string()),
-            weight_inverse: 1.0,
-            base_ms: 0.0,
-            load: self.load[node],
-            budget_share: 1.0,
-            dropped: self.dropped[node],
-            lacks: None,
-        }
+        Facts { load: self.load[node], budget_share: 1.0, dropped: self.dropped[node], lacks: None }
     }
 
     fn distance_km(&self, node: usize) -> Option<f32> {

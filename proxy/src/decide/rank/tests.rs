@@ -1,5 +1,7 @@
 //! The promises of the chooser, each of which some well-known redirector breaks.
 
+use std::cmp::Ordering;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -29,21 +31,23 @@ impl Nodes for Line {
         self.0.len()
     }
 
+    fn fixed(&self, node: usize) -> Fixed {
+        let fake = &self.0[node];
+        Fixed { seed: seed(&fake.id.to_string()), weight_inverse: 1.0 / fake.weight, base_ms: fake.base_ms }
+    }
+
     fn facts(&self, node: usize) -> Facts {
         let fake = &self.0[node];
-        Facts {
-            seed: seed(&fake.id.to_string()),
-            weight_inverse: 1.0 / fake.weight,
-            base_ms: fake.base_ms,
-            load: fake.load,
-            budget_share: 1.0,
-            dropped: fake.dropped,
-            lacks: None,
-        }
+        Facts { load: fake.load, budget_share: 1.0, dropped: fake.dropped, lacks: None }
     }
 
     fn distance_km(&self, node: usize) -> Option<f32> {
         self.0[node].km
+    }
+
+    /// Of every other node it cannot be told.
+    fn is_beyond(&self, node: usize, km: f64) -> bool {
+        node % 2 == 0 && self.0[node].km.is_some_and(|own| f64::from(own) > km)
     }
 }
 
@@ -175,6 +179,7 @@ fn fakes() -> impl Strategy<Value = Line> {
         4 => Just(None),
         1 => Just(Some(Dropped::Down)),
         1 => Just(Some(Dropped::Draining)),
+        1 => Just(Some(Dropped::Absent)),
     ];
     let load = prop_oneof![3 => Just(0.0), 2 => 0.0..1.0_f64, 1 => 1.0..2.0_f64];
     let one = (0.0..20_000.0_f32, 0.1..5.0_f64, 0.0..50.0_f64, load, dropped);
@@ -201,6 +206,37 @@ proptest! {
         let rest = Line(fleet.0.iter().filter(|fake| fake.id != gone).cloned().collect());
         let after = rest.order(key(viewer), spread, 1000);
         prop_assert_eq!(after, before.into_iter().filter(|id| *id != gone).collect::<Vec<_>>());
+    }
+
+    /// The order by definition, against which all that is left out is tried.
+    #[test]
+    fn a_scan_finds_what_weighing_everybody_finds(
+        fleet in fakes(), viewer: u64, spread in 10.0..60.0_f64, depth in 1..6_usize,
+        cidr in proptest::collection::btree_set(0..40_usize, 0..3), kept in proptest::option::of(0..40_usize),
+    ) {
+        let cidr: Vec<usize> = cidr.into_iter().filter(|node| *node < fleet.0.len()).collect();
+        let rules: [&[usize]; 3] = [&cidr, &[], &[]];
+        let mut near = fleet.near();
+        near.truncate(kept.unwrap_or_default());
+        let question = question(key(viewer), spread, rules, kept.map(|_| &near));
+        let got = rank(&question, &fleet, depth);
+
+        let mut all = score_all(&question, &fleet);
+        all.sort_by(|one, other| if one.is_before(other) { Ordering::Less } else { Ordering::Greater });
+        let best = all.iter().filter(|scored| scored.is_candidate());
+        let nodes = |scored: &Scored| scored.node;
+        let best: Vec<usize> = best.take(depth).map(nodes).collect();
+        prop_assert_eq!(&got.best.iter().map(nodes).collect::<Vec<_>>(), &best);
+        let is_passed = |scored: &&Scored| scored.dropped.is_some_and(Dropped::is_presence);
+        let passed = all.iter().find(is_passed);
+        let is_before = |passed: &Scored| got.best.first().is_none_or(|winner| passed.is_before(winner));
+        prop_assert_eq!(got.passed.is_some_and(|passed| is_before(&passed)), passed.is_some_and(is_before));
+        // A scan that ends early has met everybody who is nearer than those whom it found.
+        let is_geo = |scored: &&Scored| scored.tier == Tier::Geo && scored.is_candidate();
+        if let (Some(nearest), true) = (got.nearest, cidr.is_empty()) {
+            let least = all.iter().filter(is_geo).map(Scored::km).fold(f32::INFINITY, f32::min);
+            prop_assert_eq!(nearest.km(), least);
+        }
     }
 
     #[test]
