@@ -118,8 +118,8 @@ async fn a_stream_does_not_begin_with_an_earlier_version_than_is_known() {
     let got = gate.watch(SAO_PAULO).await;
     assert!(got.status == 200 && got.body == film(2), "{}", got.status);
     assert_eq!(gets(&stage.gru), 1, "it was asked, being the nearest");
-    let stale = [("from", "gru"), ("reason", "stale_version")];
-    assert!((gate.metric("watchgate_resumes_total", &stale) - 1.0).abs() < f64::EPSILON);
+    let left = [("from", "gru"), ("reason", "stale_version")];
+    assert!((gate.metric("watchgate_resumes_total", &left) - 1.0).abs() < f64::EPSILON);
     assert!(gate.watch(SAO_PAULO).await.body == film(2));
     assert_eq!(gets(&stage.gru), 1, "what it said is remembered");
 }
