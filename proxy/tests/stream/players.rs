@@ -60,11 +60,8 @@ fn url(stage: &Stage) -> String {
 /// nobody knows which node is its.
 async fn kill_serving(stage: &Stage, sent: u64) -> &Node {
     let all = || stage.nodes.iter().flat_map(gets).map(|seen| seen.sent).sum::<u64>();
-    let serving = || stage.nodes.iter().find(|node| node.in_flight() > 0);
-    eventually("the film runs", || all() >= sent && serving().is_some()).await;
-    let node = serving().unwrap_or(stage.near());
-    node.kill().await;
-    node
+    eventually("the film runs", || all() >= sent).await;
+    stage.kill_serving().await
 }
 
 /// Runs a player to its end while the node that serves it dies; gives what it printed.

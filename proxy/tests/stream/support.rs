@@ -10,7 +10,7 @@ use watchgate::access_log::AccessLog;
 use watchgate::config::LogFormat;
 use watchgate_node::{Content, Lag, Node, Put, Seen};
 
-use crate::gates::{KEY, PATIENCE, Setup, TestGate};
+use crate::gates::{KEY, PATIENCE, Setup, TestGate, eventually};
 use crate::host::Host;
 
 /// A generated film: every byte can be checked, none is kept.
@@ -195,6 +195,25 @@ impl Stage {
     /// How often films left this node.
     pub(crate) fn resumes_from(&self, node: &Node) -> u64 {
         self.count("watchgate_resumes_total", &[("from", node.name())])
+    }
+
+    /// Kills the node that sends the film now, in the middle of an answer: all stand still while it is looked for, so
+    /// that nobody comes to the end of one meanwhile and the death hits nothing.
+    pub(crate) async fn kill_serving(&self) -> &Node {
+        let serving = || self.nodes.iter().find(|node| node.in_flight() > 0);
+        let caught = || {
+            self.nodes.iter().for_each(Node::freeze);
+            let caught = serving().is_some();
+            if !caught {
+                self.nodes.iter().for_each(Node::thaw);
+            }
+            caught
+        };
+        eventually("a node sends the film", caught).await;
+        let dead = serving().expect("what is under way does not end while all stand still");
+        dead.kill().await;
+        self.nodes.iter().for_each(Node::thaw);
+        dead
     }
 
     /// The access lines so far.
