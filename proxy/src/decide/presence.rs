@@ -78,13 +78,18 @@ pub struct Word {
     is_newest: bool,
 }
 
+/// So many words on a film are kept beside it: those of a usual fleet.
+const WORDS_USUAL: usize = 5;
+
 /// All that is known of one film.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// In the order of the members.
-    words: SmallVec<[Word; 5]>,
-    /// The word with the version that counts.
-    newest: Option<u16>,
+    words: SmallVec<[Word; WORDS_USUAL]>,
+    /// Who said them, if they are more than usual: a line or two of memory to search, where the words are many.
+    speakers: Box<[Member]>,
+    /// The version that counts.
+    newest: Option<Arc<Version>>,
     /// That version was deleted by somebody who knows.
     gone: bool,
     /// What a link to that version needs, beside the words: a redirect follows no pointer.
@@ -131,6 +136,7 @@ impl Known {
         let version = heard.map(|version| self.shared(version));
         let at = self.words.binary_search_by_key(&node, |word| word.node).unwrap_or_else(|at| {
             self.words.insert(at, Word::new(node));
+            self.list_speakers();
             at
         });
         self.words[at].hear(version, now_ms);
@@ -143,6 +149,7 @@ impl Known {
         self.words.retain(|word| !is_gone(word.node));
         let has_forgotten = self.words.len() < before;
         if has_forgotten {
+            self.list_speakers();
             self.weigh(source);
         }
         has_forgotten
@@ -226,7 +233,7 @@ impl Known {
     /// before a viewer has to wait for it.
     #[must_use]
     pub fn due_ms(&self, times: Times) -> Option<u64> {
-        self.newest?;
+        self.newest.as_ref()?;
         self.words.iter().map(|word| word.due_ms(times)).min()
     }
 
@@ -239,7 +246,7 @@ impl Known {
     /// The version that counts, whoever holds it.
     #[must_use]
     pub fn newest(&self) -> Option<&Arc<Version>> {
-        self.newest.and_then(|at| self.words[usize::from(at)].version())
+        self.newest.as_ref()
     }
 
     /// The version by its own word on a node.
@@ -263,11 +270,14 @@ impl Known {
     #[must_use]
     pub fn word(&self, node: Member) -> Option<&Word> {
         let words = self.words.as_slice();
-        match words.get(node.0 as usize) {
+        if self.speakers.is_empty() {
             // Mostly all nodes of the first configuration have spoken.
-            Some(own) if own.node == node => Some(own),
-            _ => searched(words, node),
+            return match words.get(node.0 as usize) {
+                Some(own) if own.node == node => Some(own),
+                _ => words.iter().find(|word| word.node == node),
+            };
         }
+        self.speakers.binary_search(&node).ok().map(|at| &words[at])
     }
 
     /// All words, in the order of the members.
@@ -292,7 +302,13 @@ impl Known {
             size_of::<Version>() + texts
         };
         let words = if self.words.spilled() { self.words.capacity() * size_of::<Word>() } else { 0 };
-        words + self.newest().map_or(0, |newest| version(newest))
+        words + size_of_val(&*self.speakers) + self.newest().map_or(0, |newest| version(newest))
+    }
+
+    fn list_speakers(&mut self) {
+        let is_usual = self.words.len() <= WORDS_USUAL;
+        self.speakers =
+            if is_usual { Box::default() } else { self.words.iter().map(|word| word.node).collect() };
     }
 
     /// The same version is kept once, whoever holds it.
@@ -308,10 +324,9 @@ impl Known {
             let film = &word.version()?.film;
             Some((film.last_modified_unix_s, Some(word.node) == source, film.etag.clone()))
         };
-        let ranked = self.words.iter().enumerate().filter_map(|(at, word)| Some((rank(word)?, at)));
-        let newest = ranked.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, at)| at);
-        self.newest = newest.and_then(|at| u16::try_from(at).ok());
-        let newest = self.newest().cloned();
+        let ranked = self.words.iter().filter_map(|word| Some((rank(word)?, word.version()?)));
+        let newest = ranked.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, version)| Arc::clone(version));
+        self.newest.clone_from(&newest);
         self.brief = newest.as_ref().and_then(|newest| Brief::of(&newest.film));
         for word in &mut self.words {
             let same =
@@ -424,11 +439,6 @@ impl Word {
             None => due_ms,
         }
     }
-}
-
-#[inline(never)]
-fn searched(words: &[Word], node: Member) -> Option<&Word> {
-    words.binary_search_by_key(&node, |word| word.node).ok().map(|at| &words[at])
 }
 
 /// Whether two nodes hold the same bytes. The version's id may differ: copies that were not made by replication have
