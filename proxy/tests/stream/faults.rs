@@ -179,10 +179,14 @@ async fn at_the_continuation(row: Row) {
     }
 }
 
-/// A node that refuses us is not asked again so soon, unless nobody remembers.
 fn staging(nodes: usize, fault: &Fault) -> Staging {
     let staging = Staging::new(nodes, SIZE);
-    if *fault == Fault::Status(403) { staging.without_presence() } else { staging }
+    match fault {
+        // A node that refuses us is not asked again so soon, unless nobody remembers.
+        Fault::Status(403) => staging.without_presence(),
+        Fault::DelayMs(_) | Fault::DripHead(_) | Fault::StallAfter(_) | Fault::Drip(_) => staging.impatient(),
+        _ => staging,
+    }
 }
 
 fn served(node: &Node) -> bool {

@@ -35,7 +35,8 @@ async fn refused(mut answer: Answer, status: u16, stage: &Stage, what: &str) -> 
 
 /// All nodes fail before the first byte; the viewer asks with GET, a range and HEAD.
 async fn all_fail(fault: Fault, status: u16, speaks: Speaks) {
-    let stage = Staging::new(2, SIZE).up().await;
+    let staging = Staging::new(2, SIZE);
+    let stage = if status == 504 { staging.impatient() } else { staging }.up().await;
     stage.nodes.iter().for_each(|node| node.faults().set(fault.clone()));
     let what = format!("{fault:?}, {speaks:?}");
     let answer = Viewer::connect(speaks, &stage).await.ask(&Ask::film()).await;
@@ -198,7 +199,7 @@ async fn a_node_is_not_let_fetch_a_film_from_its_peer() {
 
 /// A stage of slow nodes, and a viewer in the middle of the film.
 async fn midway(speaks: Speaks) -> (Stage, Answer) {
-    let stage = Staging::new(2, SIZE).up().await;
+    let stage = Staging::new(2, SIZE).impatient().up().await;
     stage.nodes.iter().for_each(|node| node.set_bandwidth(Some(BANDWIDTH)));
     let mut answer = Viewer::connect(speaks, &stage).await.ask(&Ask::film()).await.shows(stage.film, 0);
     assert!(answer.until(1_000_000).await);

@@ -37,7 +37,7 @@ fn sent(node: &Node) -> u64 {
 async fn a_film_survives_one_failure_after_the_other() {
     over_both(async |speaks| {
         // Each node breaks in each of its answers; two failures in a row without a byte would end the film.
-        let stage = Staging::new(3, 2_000_000).stream("attempts", "2").up().await;
+        let stage = Staging::new(3, 2_000_000).impatient().stream("attempts", "2").up().await;
         let faults = [Fault::ResetAfter(60_000), Fault::CloseAfter(50_000), Fault::StallAfter(40_000)];
         for (node, fault) in stage.nodes.iter().zip(faults) {
             node.faults().set(fault);
@@ -54,7 +54,8 @@ async fn a_film_survives_one_failure_after_the_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_break_while_the_next_window_is_on_its_way_costs_no_byte() {
     let struck = async |speaks, blow| {
-        let stage = Staging::new(2, 3 * SIZE).up().await;
+        let staging = Staging::new(2, 3 * SIZE);
+        let stage = if blow == "freeze" { staging.impatient() } else { staging }.up().await;
         let near = stage.near();
         let mut answer = midway(&stage, speaks).await;
         let two_answers = |near: &Node| {
@@ -167,7 +168,7 @@ async fn draining_moves_a_stream_at_its_next_window() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_node_is_left_when_it_stalls() {
     over_both(async |speaks| {
-        let stage = Staging::new(2, SIZE).up().await;
+        let stage = Staging::new(2, SIZE).impatient().up().await;
         let answer = midway(&stage, speaks).await;
         stage.near().freeze();
         let frozen = Instant::now();

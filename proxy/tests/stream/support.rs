@@ -56,10 +56,18 @@ impl Staging {
             presence: String::new(),
             source: false,
         };
-        staging
-            .stream("first_byte_timeout", "\"800ms\"")
-            .stream("stall_timeout", "\"800ms\"")
-            .stream("hedge_after", "\"off\"")
+        // Nor is it a reason to leave a node.
+        staging.waiting("20s").stream("hedge_after", "\"off\"")
+    }
+
+    /// Nodes that are late are left soon, for stories that wait for it.
+    pub(crate) fn impatient(self) -> Self {
+        self.waiting("1s")
+    }
+
+    fn waiting(self, so_long: &str) -> Self {
+        let so_long = format!("\"{so_long}\"");
+        self.stream("first_byte_timeout", &so_long).stream("stall_timeout", &so_long)
     }
 
     /// A key of `[stream]`.
