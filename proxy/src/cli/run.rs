@@ -98,7 +98,7 @@ impl House {
         let (mut signals, hangup) = (Signals::catch()?, caught(SignalKind::hangup())?);
         let (viewers_at, operators_at) = (viewers(listen)?, bound("listen.admin", listen.admin)?);
         let events_at = listen.events.map(|address| bound("listen.events", address)).transpose()?;
-        let viewers_max = files::claim();
+        let viewers_max = files::claim(config.nodes.len());
         let door = FrontDoor::new(Arc::clone(&self.gate), viewers_max, &self.registry);
         let door = door.map_err(|error| other(&error))?;
         tell_parts(config, &self.gate);

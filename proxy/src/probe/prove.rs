@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::resolve::{System, look_up};
 use super::round::{Asker, Verdict};
-use super::schedule::IN_FLIGHT_MAX;
+use super::schedule::FIRST_ROUNDS_MAX;
 use super::tell::{self, Times, Told};
 use super::{Prober, rules};
 use crate::clock::Clock;
@@ -60,7 +60,7 @@ impl Prober {
         let deadline = Instant::now() + PROOF_MAX.min(snapshot.config.health.first_verdict_timeout);
         let (mut tasks, mut proofs) = (JoinSet::new(), Vec::new());
         for node in nodes {
-            if tasks.len() >= IN_FLIGHT_MAX
+            if tasks.len() >= FIRST_ROUNDS_MAX
                 && let Some(Ok(proof)) = tasks.join_next().await
             {
                 proofs.push(proof);

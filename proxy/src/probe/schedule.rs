@@ -8,9 +8,10 @@ use std::collections::BinaryHeap;
 
 use crate::decide::health::{Machine, Others, Reason, Rules, State, Transition, Trouble, first_offset_ms};
 
-/// Rounds in flight at most. Each holds two connections, so this bounds the descriptors that probes can take. A
-/// smaller fleet never meets it; a larger one does only while hundreds of nodes are silent at once, and then waits.
-pub const IN_FLIGHT_MAX: usize = 256;
+/// First rounds in flight at most. They are due all at once, and a large fleet's would be late by the machine's own fault.
+/// Later ones are spread over the interval and do not wait for each other: however many nodes are silent at once, each is
+/// down in time. There is one for each node at most, and it holds two connections.
+pub const FIRST_ROUNDS_MAX: usize = 256;
 
 /// A node has one extra round in this time at most, however many viewers' requests fail there.
 pub const EXTRA_EVERY_MS: u64 = 1_000;
@@ -96,7 +97,7 @@ impl Schedule {
     /// `unasked`.
     pub fn start(&mut self, now_ms: u64) -> Option<usize> {
         let Reverse((at_ms, index)) = *self.due.peek()?;
-        if at_ms > now_ms || self.in_flight >= IN_FLIGHT_MAX {
+        if at_ms > now_ms || !self.has_place(index) {
             return None;
         }
         self.due.pop();
@@ -108,8 +109,8 @@ impl Schedule {
     /// How long until `start` has something to say; `None`: not before a round ends.
     #[must_use]
     pub fn wait_ms(&self, now_ms: u64) -> Option<u64> {
-        let Reverse((at_ms, _)) = self.due.peek()?;
-        (self.in_flight < IN_FLIGHT_MAX).then(|| at_ms.saturating_sub(now_ms))
+        let Reverse((at_ms, index)) = *self.due.peek()?;
+        self.has_place(index).then(|| at_ms.saturating_sub(now_ms))
     }
 
     /// A round ended; says when that changed the node's state. `draining` says it of each node.
@@ -177,6 +178,10 @@ impl Schedule {
     #[must_use]
     pub fn machine(&self, index: usize) -> &Machine {
         &self.slots[index].machine
+    }
+
+    fn has_place(&self, index: usize) -> bool {
+        self.in_flight < FIRST_ROUNDS_MAX || self.slots[index].machine.state() != State::Unproven
     }
 
     fn others(&self, index: usize, draining: impl Fn(usize) -> bool) -> Others {

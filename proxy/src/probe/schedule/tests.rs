@@ -96,7 +96,12 @@ impl Simulation {
                 self.in_flight.push(Reverse((ends_ms, index, bad)));
                 self.started.push((self.now_ms, index));
             }
-            assert!(self.in_flight.len() <= IN_FLIGHT_MAX);
+            let is_unproven = |slot: &Slot| slot.machine.state() == State::Unproven;
+            let first = self
+                .in_flight
+                .iter()
+                .filter(|Reverse((_, index, _))| is_unproven(&self.schedule.slots[*index]));
+            assert!(first.count() <= FIRST_ROUNDS_MAX);
             let due_ms = self.schedule.wait_ms(self.now_ms).map(|wait_ms| self.now_ms + wait_ms);
             let ends_ms = self.in_flight.peek().map(|Reverse((ends_ms, ..))| *ends_ms);
             let reported_ms = self.reports.peek().map(|Reverse((at_ms, ..))| (*at_ms).max(self.now_ms));
@@ -145,6 +150,26 @@ fn a_frozen_node_is_down_in_time_whenever_it_freezes() {
     check(3, Rules { fall: 1, ..RULES });
     check(3, Rules { fall: 10, interval_ms: 10_000, ..RULES });
     check(3, Rules { interval_ms: 100, timeout_ms: 10, ..RULES });
+}
+
+#[test]
+fn however_many_nodes_freeze_at_once_all_are_down_in_time() {
+    let check = |silent: std::ops::Range<usize>| {
+        let from_ms = 20_000;
+        let mut fleet = Simulation::new(1000, RULES);
+        fleet.frozen[silent.clone()].fill((from_ms, u64::MAX));
+        let fleet = fleet.run_until(from_ms + 60_000);
+        let took_ms = silent.clone().map(|index| fleet.first(index, State::Down).expect("down") - from_ms);
+        let last_ms = took_ms.max().expect("some");
+        assert!(last_ms <= down_within_ms(&RULES), "{silent:?}: {last_ms} ms");
+        // The others are asked as often as ever.
+        let well = (0..1000).find(|index| !silent.contains(index));
+        let rounds = |index| fleet.started.iter().filter(|(_, of)| *of == index).count();
+        assert!(well.is_none_or(|well| rounds(well) >= 38), "{silent:?}");
+    };
+    check(0..257);
+    check(100..715);
+    check(0..1000);
 }
 
 #[test]
