@@ -58,11 +58,12 @@ async fn a_paused_viewer_frees_the_slot_and_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_viewer_holds_the_slot_no_longer_than_the_parking_time() {
-    const PARK_AFTER: Duration = Duration::from_secs(2);
+    /// A viewer that is late, because the machine is, still gets large windows.
+    const PARK_AFTER: Duration = Duration::from_secs(6);
     /// No kernel holds so much: the node has to wait.
     const LARGE: u64 = 14 << 20;
     over_both(async |speaks| {
-        let stage = Staging::new(2, SIZE).stream("park_after", "\"2s\"").up().await;
+        let stage = Staging::new(2, SIZE).stream("park_after", "\"6s\"").up().await;
         let near = stage.near();
         // Slower than the viewer, who gets large windows then.
         near.set_bandwidth(Some(10_000_000));

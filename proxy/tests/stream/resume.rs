@@ -53,11 +53,15 @@ async fn a_film_survives_one_failure_after_the_other() {
 /// A gate may ask for a window before it needs it. That one is of no use when the window before it breaks.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_break_while_the_next_window_is_on_its_way_costs_no_byte() {
+    /// So slow that both answers are on their way for half a second at least.
+    const PACE: u64 = BANDWIDTH / 2;
     let struck = async |speaks, blow| {
-        let staging = Staging::new(2, 3 * SIZE);
+        // A viewer that is late, because the machine is, still gets windows so large that the next is asked for early.
+        let staging = Staging::new(2, 4 * SIZE).stream("park_after", "\"1m\"");
         let stage = if blow == "freeze" { staging.impatient() } else { staging }.up().await;
         let near = stage.near();
         let mut answer = midway(&stage, speaks).await;
+        near.set_bandwidth(Some(PACE));
         let two_answers = |near: &Node| {
             let open: Vec<Seen> = gets(near).into_iter().filter(|seen| !seen.finished).collect();
             open.len() == 2 && open.iter().all(|seen| seen.sent > 0)
@@ -72,7 +76,7 @@ async fn a_break_while_the_next_window_is_on_its_way_costs_no_byte() {
                     break;
                 }
                 assert!(Instant::now() < in_time, "{speaks:?}, {blow}: never long enough");
-                near.set_bandwidth(Some(BANDWIDTH));
+                near.set_bandwidth(Some(PACE));
             }
             match blow {
                 "reset" => near.cut_connections(Cut::Reset).await,
