@@ -114,9 +114,10 @@ async fn ready(State(office): State<Office>) -> Response {
 async fn metrics(State(office): State<Office>) -> Result<Response, Problem> {
     // Of a thousand nodes that takes a tenth of a second, in which viewers on the same thread would wait.
     let written = spawn_blocking(move || TextEncoder::new().encode_to_string(&office.registry.gather()));
-    let text = written.await.map_err(|fault| fault.to_string()).and_then(|text| {
-        text.map_err(|error| error.to_string())
-    });
+    let text = written
+        .await
+        .map_err(|fault| fault.to_string())
+        .and_then(|text| text.map_err(|error| error.to_string()));
     let text = text.map_err(|error| {
         tracing::error!(error, "metrics cannot be written");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be written")

@@ -59,9 +59,11 @@ pub struct Node {
     pub credentials_unix_s: u64,
 }
 
-/// What each request that weighs the node reads of its configuration, in one place for the same reason as in [`Live`].
-#[derive(Clone, Copy, Debug)]
-struct Weighed {
+/// What each request that weighs the node reads of it beside its place: of a fleet they lie side by side, for the same
+/// reason as in [`Live`].
+#[derive(Clone, Debug)]
+pub struct Weighed {
+    live: Arc<Live>,
     viewers_max: f64,
     is_https: bool,
 }
@@ -139,6 +141,7 @@ impl Node {
         };
         Self {
             weighed: Weighed {
+                live: Arc::clone(&live),
                 viewers_max: f64::from(config.max_viewers.get()),
                 is_https: config.public_url.scheme() == config::Scheme::Https,
             },
@@ -164,15 +167,29 @@ impl Node {
         self.fixed.seed
     }
 
+    /// What is weighed of it.
+    #[must_use]
+    pub fn weighed(&self) -> &Weighed {
+        &self.weighed
+    }
+}
+
+impl Weighed {
+    /// Who it is, whatever its place in the fleet.
+    #[must_use]
+    pub fn member(&self) -> Member {
+        self.live.member
+    }
+
     /// What the chooser needs to know at `now_ms` of the gate's clock. `take_draining`: an operator's drain is passed
     /// over.
     #[must_use]
     pub fn facts(&self, now_ms: u64, slow_start_ms: u64, https_only: bool, take_draining: bool) -> Facts {
-        let (live, weighed) = (&self.live, &self.weighed);
+        let live = &self.live;
         let returned_at_ms = live.returned_at_ms.load(Ordering::Relaxed);
         let dropped = if live.is_draining() && !take_draining {
             Some(Dropped::Draining)
-        } else if https_only && !weighed.is_https {
+        } else if https_only && !self.is_https {
             Some(Dropped::Scheme)
         } else {
             match live.state() {
@@ -182,7 +199,7 @@ impl Node {
             }
         };
         Facts {
-            load: f64::from(live.viewers()) / weighed.viewers_max,
+            load: f64::from(live.viewers()) / self.viewers_max,
             budget_share: slow_start_share(
                 now_ms,
                 (returned_at_ms > 0).then_some(returned_at_ms),
@@ -326,6 +343,8 @@ pub struct Fleet {
     pub nodes: Vec<Arc<Node>>,
     /// What of each node stays as it is configured, side by side: of a large fleet most nodes are weighed by it alone.
     fixed: Box<[Fixed]>,
+    /// And what is read of those that may win.
+    weighed: Box<[Weighed]>,
     /// Every member's place in `nodes`, in the order of the members.
     members: Vec<(Member, usize)>,
     /// The number of the next store that no fleet of the gate has had.
@@ -339,6 +358,12 @@ impl Fleet {
     #[must_use]
     pub fn fixed(&self, place: usize) -> Fixed {
         self.fixed[place]
+    }
+
+    /// What is weighed of the node at a place.
+    #[must_use]
+    pub fn weighed(&self, place: usize) -> &Weighed {
+        &self.weighed[place]
     }
 
     /// A node by its id.
@@ -363,7 +388,7 @@ impl Fleet {
     /// The member at a place.
     #[must_use]
     pub fn member(&self, place: usize) -> Member {
-        self.nodes[place].live.member
+        self.weighed[place].member()
     }
 
     /// The source, if there is one.

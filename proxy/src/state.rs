@@ -147,13 +147,13 @@ impl Nodes for View<'_> {
     }
 
     fn facts(&self, node: usize) -> Facts {
-        let node = &self.snapshot.fleet.nodes[node];
+        let weighed = self.snapshot.fleet.weighed(node);
         let slow_start_ms = self.snapshot.slow_start_ms;
-        let mut facts = node.facts(self.now_ms, slow_start_ms, self.https_only, self.take_draining);
+        let mut facts = weighed.facts(self.now_ms, slow_start_ms, self.https_only, self.take_draining);
         if self.assume_up {
             facts.dropped = facts.dropped.filter(|dropped| !dropped.is_health());
         }
-        facts.lacks = self.held.and_then(|held| held.lacks(node.live.member, self.now_ms));
+        facts.lacks = self.held.and_then(|held| held.lacks(weighed.member(), self.now_ms));
         facts
     }
 

@@ -345,15 +345,19 @@ impl<'a> Run<'a> {
 
     fn learn_all(&mut self) {
         let (now_ms, slow_start_ms) = (self.state.now_ms, self.snapshot.slow_start_ms);
-        let facts =
-            self.snapshot.fleet.nodes.iter().map(|node| node.facts(now_ms, slow_start_ms, false, false));
+        let facts = self
+            .snapshot
+            .fleet
+            .nodes
+            .iter()
+            .map(|node| node.weighed().facts(now_ms, slow_start_ms, false, false));
         self.facts = facts.collect();
     }
 
     /// Asks a node's handle for what is known of it now.
     fn learn(&mut self, node: usize) {
         let (now_ms, slow_start_ms) = (self.state.now_ms, self.snapshot.slow_start_ms);
-        self.facts[node] = self.snapshot.fleet.nodes[node].facts(now_ms, slow_start_ms, false, false);
+        self.facts[node] = self.snapshot.fleet.weighed(node).facts(now_ms, slow_start_ms, false, false);
     }
 
     /// What is known of nodes in slow start changes with time alone.

@@ -77,7 +77,8 @@ impl Fleet {
         let mut members: Vec<_> = nodes.iter().map(|node| node.live.member).zip(0..).collect();
         members.sort_unstable();
         let fixed = nodes.iter().map(|node| node.fixed).collect();
-        Self { nodes, fixed, members, next, bucket: config.bucket.name.clone() }
+        let weighed = nodes.iter().map(|node| node.weighed.clone()).collect();
+        Self { nodes, fixed, weighed, members, next, bucket: config.bucket.name.clone() }
     }
 
     /// The node before that is the same store as this one.

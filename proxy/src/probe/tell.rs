@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn streams_fill_a_nodes_budget() {
         let node = Fixture::new("http://127.0.0.1:9", "minio", "max_viewers = 4").node;
-        let load = || node.facts(1, 0, false, false).load;
+        let load = || node.weighed().facts(1, 0, false, false).load;
         let streams: Vec<_> = (0..3).map(|_| node.live.stream_begins()).collect();
         assert!((load() - 0.75).abs() < 1e-9, "{}", load());
         node.live.heard_load(4);

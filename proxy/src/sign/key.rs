@@ -4,6 +4,7 @@
 //! derive anew is the caller's business; [`DayKeys::stale`] says that it is time.
 
 use super::canonical::{self, ALGORITHM, Ascii, Hex};
+use arrayvec::ArrayVec;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::civil;
 use sha2::Sha256;
@@ -17,6 +18,8 @@ const DAY_MAX: u64 = 2_932_895;
 /// A link is signed for the start of its window, and a window may be nearly as long as the longest link: a
 /// week.
 const DAYS_BACK: u64 = 7;
+/// These, today and tomorrow.
+const DAYS: usize = DAYS_BACK as usize + 2;
 
 /// `YYYYMMDD`
 pub(super) type Date = Ascii<8>;
@@ -104,8 +107,8 @@ impl fmt::Debug for DayKey {
 /// length.
 #[derive(Clone, Debug)]
 pub struct DayKeys {
-    /// Consecutive days, oldest first.
-    days: Box<[DayKey]>,
+    /// Consecutive days, oldest first; in place, because of a large fleet each pointer on the way to a key is waited for.
+    days: ArrayVec<DayKey, DAYS>,
     /// The day it was derived on.
     today: u64,
 }

@@ -151,7 +151,7 @@ async fn a_frozen_node_goes_down_and_comes_back_slowly() {
 
 /// Has less than its whole budget a millisecond after the start of time: only a node that came back has.
 fn is_slow(node: &Node) -> bool {
-    node.facts(1, RULES.slow_start_ms, false, false).budget_share < 1.0
+    node.weighed().facts(1, RULES.slow_start_ms, false, false).budget_share < 1.0
 }
 
 #[tokio::test]
