@@ -19,7 +19,7 @@ const DAY_MAX: u64 = 2_932_895;
 /// week.
 const DAYS_BACK: u64 = 7;
 /// These, today and tomorrow.
-const DAYS: usize = DAYS_BACK as usize + 2;
+const DAYS: usize = 9;
 
 /// `YYYYMMDD`
 pub(super) type Date = Ascii<8>;
