@@ -112,7 +112,7 @@ async fn ready(State(office): State<Office>) -> Response {
 }
 
 async fn metrics(State(office): State<Office>) -> Result<Response, Problem> {
-    // Of a thousand nodes that takes a tenth of a second, in which viewers on the same thread would wait.
+    // Of hundreds of nodes that takes tenths of a second, in which viewers on the same thread would wait.
     let written = spawn_blocking(move || TextEncoder::new().encode_to_string(&office.registry.gather()));
     let text = written
         .await

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -208,17 +208,17 @@ impl Stage {
     /// Kills the node that sends the film now, in the middle of an answer: all stand still while it is looked for, so
     /// that nobody comes to the end of one meanwhile and the death hits nothing.
     pub(crate) async fn kill_serving(&self) -> &Node {
-        let serving = || self.nodes.iter().find(|node| node.in_flight() > 0);
-        let caught = || {
+        let caught = OnceLock::new();
+        let catch = || {
             self.nodes.iter().for_each(Node::freeze);
-            let caught = serving().is_some();
-            if !caught {
+            let Some(node) = self.nodes.iter().find(|node| node.in_flight() > 0) else {
                 self.nodes.iter().for_each(Node::thaw);
-            }
-            caught
+                return false;
+            };
+            caught.set(node).is_ok()
         };
-        eventually("a node sends the film", caught).await;
-        let dead = serving().expect("what is under way does not end while all stand still");
+        eventually("a node sends the film", catch).await;
+        let dead = *caught.get().expect("just caught");
         dead.kill().await;
         self.nodes.iter().for_each(Node::thaw);
         dead
